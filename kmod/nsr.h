@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tcp_nsr: what the module's files share.
+ *
+ * LOCKS, in the order in which they may nest:
+ *   genl_mutex / nsr_net.lock	process context, sleeps: groups, rules, injection (duplicate 4-tuple)
+ *   socket lock		lock_sock() in process context, bh_lock_sock() in softirq: everything in
+ *				struct nsr_conn that can change, and the struct tcp_sock
+ *   nsr_net.conn_lock		spinlock, _bh: membership of the tables and lists of connections
+ *   nsr_net.event_lock		spinlock, _bh: event_seq with the order of the multicast
+ * The kprobe handler on tcp_set_state() runs with the socket lock held, in softirq or task context,
+ * preemption off: conn_lock and event_lock only, GFP_ATOMIC only.
+ *
+ * LIFETIME of a struct nsr_conn: one reference for the table, which also holds the socket (sock_hold)
+ * and the group; it ends with the socket's change to TCP_CLOSE, or with CONN_DEL / FLUSH. Shadows and
+ * provisional connections also hold the module (ULP), so that their hook cannot vanish under them.
+ * Readers in softirq find a connection by the socket's icsk_ulp_data (shadow) or the hash (RCU).
+ */
+#ifndef _TCP_NSR_NSR_H
+#define _TCP_NSR_NSR_H
+
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/rhashtable.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/if_ether.h>
+#include <linux/netfilter.h>
+#include <net/inet_connection_sock.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "../uapi/tcp_nsr.h"
+
+#define NSR_PROBE_RING	8	/* outstanding probes whose nonce is remembered, per shadow */
+
+union nsr_addr {
+	__be32 ip;
+	struct in6_addr ip6;
+};
+
+/**
+ * struct nsr_net - the module's state in one network namespace
+ * @lock: protects groups, rules, and serialises injection
+ * @conn_lock: protects @conns, the hashes' membership, and the counts
+ * @event_lock: makes event_seq and the multicast one step
+ * @generation: changes with every change of the table of connections; checked by dumps
+ */
+struct nsr_net {
+	struct net *net;
+	struct mutex lock;
+	struct list_head groups;		/* of struct nsr_group, RCU */
+	spinlock_t conn_lock;
+	struct list_head conns;			/* of struct nsr_conn, RCU */
+	struct rhashtable by_id;
+	struct rhashtable by_sk;
+	unsigned int nr_conns, nr_shadows;
+	u32 max_conns, max_shadows;
+	u32 generation;
+	spinlock_t event_lock;
+	u64 event_seq;
+	u32 cursor_interval_ms;
+	struct delayed_work cursor_work;	/* replicates the cursors that moved */
+};
+
+/**
+ * struct nsr_rule - which connections a group protects; immutable, replaced whole
+ */
+struct nsr_rule {
+	struct list_head node;			/* group->rules, RCU, ascending id */
+	struct rcu_head rcu;
+	u32 id;
+	u8 family;				/* 0: both */
+	u8 mode, gap;
+	bool has_laddr;
+	u8 raddr_len;
+	union nsr_addr laddr, raddr;
+	__be16 lport, rport;
+	int ifindex;
+};
+
+/** struct nsr_group_cfg - a group's configuration; immutable, replaced whole under RCU */
+struct nsr_group_cfg {
+	struct rcu_head rcu;
+	int ifindex;
+	bool has_mac;
+	u8 mac[ETH_ALEN];
+	u32 settle_ms, segment_life_ms, gap_bound_ms, probe_rate;
+	unsigned int nr_addrs;
+	struct {
+		u8 family;
+		union nsr_addr addr;
+	} addrs[];
+};
+
+/**
+ * struct nsr_group - a redundancy group
+ *
+ * Role and lease are read without a lock when a frame leaves or a segment arrives. One store turns
+ * the role, whatever the number of shadows.
+ */
+struct nsr_group {
+	struct list_head node;			/* nsr_net.groups */
+	struct rcu_head rcu;
+	struct kref ref;
+	struct nsr_net *ns;
+	u32 id;
+	struct nsr_group_cfg __rcu *cfg;
+	struct list_head rules;
+	/* written under nsr_net.lock, read locklessly */
+	u8 role;
+	bool frozen;
+	u64 lease_until;
+	u32 generation;
+	u64 term;
+	u32 term_owner;
+	u64 ready_until;
+	bool gates_open;
+	u32 epoch;
+	bool lapse_reported;
+	u64 active_since;			/* boot time of the role flip */
+	u64 settle_until;			/* boot time: end of drop-not-reset on an active */
+	bool settled;
+	atomic_t nr_conns;			/* all phases */
+	atomic_t nr_unsettled;			/* shadow and provisional */
+	struct delayed_work probe_work;		/* solicitation, bounds in time; see probe.c */
+	struct delayed_work lapse_work;		/* tells of a lapse; the lapse itself needs no timer */
+	/* egress fence */
+	struct nf_hook_ops egress_ops;
+	bool egress_registered;
+	/* tuples reset for a gap: exempt from drop-not-reset until the far end has answered */
+	spinlock_t exempt_lock;
+	struct list_head exempt;
+	atomic64_t stats[TCP_NSR_A_STAT_MAX + 1];
+};
+
+/** struct nsr_record - what never changes after the handshake, and what identifies */
+struct nsr_record {
+	u64 id;
+	u32 rule_id;
+	u8 family;				/* of the addresses: AF_INET also when v4-mapped */
+	u8 mode, gap;
+	u8 snd_wscale, rcv_wscale;
+	u16 mss_clamp, advmss;
+	u32 flags;				/* TCP_NSR_CONN_F_* */
+	union nsr_addr laddr, raddr;
+	__be16 lport, rport;
+	u32 iss, irs;
+};
+
+/** struct nsr_cursor - positions as a socket has them (64 bit), or as they were replicated */
+struct nsr_cursor {
+	u64 rcv_nxt, rcv_wup, copied_seq, right_edge;
+	u64 snd_una, snd_nxt, write_seq;
+	u32 snd_wnd;
+	u32 tsval, ts_recent;
+	u32 sndbuf, rcvbuf, pmtu;
+	u8 state;
+	u64 taken_at;				/* boot time of reading (protected) or receipt (shadow) */
+};
+
+struct nsr_probe {
+	u32 seq;				/* SEG.SEQ of the old byte; its D-SACK is {seq, seq + 1} */
+	u32 tsval;				/* of the dataless segment that went before it */
+	u32 cand;				/* send position that this probe tests by TSecr */
+	bool used, has_cand;
+};
+
+/**
+ * struct nsr_conn - a protected connection or a shadow
+ *
+ * All that can change is under the socket lock, unless said otherwise.
+ */
+struct nsr_conn {
+	struct list_head node;			/* nsr_net.conns, conn_lock, RCU */
+	struct rhash_head id_node, sk_node;
+	struct rcu_head rcu;
+	struct kref ref;
+	struct nsr_net *ns;
+	struct nsr_group *group;
+	struct sock *sk;			/* held */
+	bool dead;				/* conn_lock: out of the tables */
+	u8 phase;				/* enum tcp_nsr_phase */
+	u8 adopted_by;
+	u8 close_cause;				/* decided before the socket is closed; 0: find out */
+	struct nsr_record rec;
+	struct nsr_cursor cur;			/* PROTECTED: last one told; SHADOW: replicated */
+	/* vouched positions */
+	bool has_rcv_vouched, has_snd_vouched;
+	u64 rcv_vouched, snd_vouched;
+	/* adoption; owned by shadow.c, adopt.c, probe.c */
+	const struct inet_connection_sock_af_ops *orig_af_ops;
+	struct inet_connection_sock_af_ops *shadow_af_ops;
+	struct nsr_probe probes[NSR_PROBE_RING];
+	u8 probe_next;
+	u8 probe_tries;
+	u64 probe_due;				/* boot time */
+	u32 ts_offset;				/* our TSval = clock + ts_offset, fixed at the first probe */
+	bool ts_ready;
+	bool have_cand;
+	u32 cand_ack;				/* SEG.ACK of a first answer: what TSecr will prove */
+	bool have_best;
+	u32 best_ack;				/* largest answer later than a segment life */
+	u64 floor;				/* F: receive position that was adopted */
+	u64 snd_pos;				/* A */
+	bool floor_exact;
+	u32 gap_seq;				/* lowest segment seen above rcv_nxt */
+	u8 gap_seen;
+	u64 gap_last, gap_interval;
+	u64 adopted_at;
+	u32 far_snd_nxt;			/* SND.NXT as a solicited answer showed it */
+	bool have_far_snd_nxt;
+	u64 rcv_missing, rcv_uncertain;
+	s64 snd_missing;
+	bool snd_uncertain;
+};
+
+extern unsigned int nsr_net_id;
+extern struct genl_family nsr_genl_family;
+
+static inline struct nsr_net *nsr_pernet(const struct net *net)
+{
+	return net_generic(net, nsr_net_id);
+}
+
+static inline void nsr_stat_inc(struct nsr_group *g, int stat)
+{
+	atomic64_inc(&g->stats[stat]);
+}
+
+/* group.c: groups, rules, role and lease */
+bool nsr_group_may_emit(const struct nsr_group *g);	/* role ACTIVE and boot time < lease_until */
+bool nsr_group_is_active(const struct nsr_group *g);
+struct nsr_group *nsr_group_find(struct nsr_net *ns, u32 id);		/* under ns->lock */
+struct nsr_group *nsr_group_find_rcu(struct nsr_net *ns, u32 id);
+void nsr_group_get(struct nsr_group *g);
+void nsr_group_put(struct nsr_group *g);
+const struct nsr_rule *nsr_rule_match_rcu(struct nsr_net *ns, u8 family, const void *laddr, __be16 lport,
+					  const void *raddr, __be16 rport, int ifindex,
+					  struct nsr_group **group);
+/* nr_unsettled went to 0, or settle_until passed: reports once per reign */
+void nsr_group_check_settled(struct nsr_group *g);
+void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec);
+
+/* conn.c: the table */
+struct nsr_conn *nsr_conn_create(struct nsr_net *ns, struct nsr_group *g, struct sock *sk, gfp_t gfp);
+int nsr_conn_publish(struct nsr_conn *conn);		/* into the tables; -EEXIST, -ENOSPC */
+void nsr_conn_unpublish(struct nsr_conn *conn);		/* idempotent; drops the table's reference */
+void nsr_conn_get(struct nsr_conn *conn);
+void nsr_conn_put(struct nsr_conn *conn);
+struct nsr_conn *nsr_conn_find_id(struct nsr_net *ns, u64 id);		/* takes a reference */
+struct nsr_conn *nsr_conn_find_sk(struct nsr_net *ns, const struct sock *sk);	/* takes a reference */
+void nsr_conn_set_phase(struct nsr_conn *conn, u8 phase);	/* keeps the counts; socket locked */
+
+/* track.c: active side. Reads a socket's record and cursor; socket locked */
+void nsr_record_capture(struct nsr_record *rec, struct sock *sk);
+void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur);
+
+/* netlink.c: events; any context */
+void nsr_event_conn_add(struct nsr_conn *conn);
+void nsr_event_conn_change(struct nsr_conn *conn);	/* adoption state */
+void nsr_event_conn_del(struct nsr_conn *conn);
+void nsr_event_group(struct nsr_group *g, u8 reason);
+
+/* shadow.c: makes a fresh socket a shadow, and closes it silently */
+int nsr_shadow_create(struct nsr_conn *conn, struct netlink_ext_ack *extack);	/* socket locked; hashes it */
+void nsr_shadow_destroy(struct nsr_conn *conn);		/* no frame leaves; process context, takes the socket lock */
+void nsr_shadow_restore(struct nsr_conn *conn);		/* hook and ULP off: an ordinary socket; socket locked */
+
+/* adopt.c: first segment: verify, decide, set. Called with the socket locked */
+void nsr_adopt_segment(struct nsr_conn *conn, const struct sk_buff *skb);	/* the hook */
+void nsr_adopt_positions(struct nsr_conn *conn, u32 snd, u8 by, const struct tcphdr *th, const struct sk_buff *skb);
+void nsr_adopt_tick(struct nsr_conn *conn, u64 now);	/* bounds in time of a provisional connection */
+
+/* probe.c: solicitation */
+void nsr_probe_start(struct nsr_group *g);		/* at the role flip */
+void nsr_probe_stop(struct nsr_group *g);
+void nsr_probe_soon(struct nsr_conn *conn);		/* late shadow, SYN seen: probe now */
+int nsr_probe_send(struct nsr_conn *conn);		/* socket locked */
+void nsr_probe_work(struct work_struct *work);		/* initialised by group.c */
+u32 nsr_ts_now(const struct nsr_conn *conn);		/* our TSval at this instant */
+
+/* egress.c, ingress.c: fence; drop-not-reset and freeze */
+int nsr_egress_attach(struct nsr_group *g);
+void nsr_egress_detach(struct nsr_group *g);
+int nsr_ingress_init(struct net *net);
+void nsr_ingress_exit(struct net *net);
+
+/* position arithmetic: 64-bit position of sequence number @seq, @base is the sequence number of
+ * position 0, @near a position within 2^31 of the answer */
+static inline u64 nsr_pos_extend(u32 seq, u32 base, u64 near)
+{
+	return near + (s64)(s32)(seq - base - (u32)near);
+}
+
+static inline u32 nsr_pos_to_seq(u64 pos, u32 base)
+{
+	return base + (u32)pos;
+}
+
+#endif /* _TCP_NSR_NSR_H */

@@ -97,7 +97,7 @@ struct group {
 	struct list_head node;		/* nsrd.groups */
 	struct nsrd *nsrd;
 	struct cfg_group *cfg;
-	struct nsr_role role;		/* role.h */
+	struct role role;		/* role.h */
 	struct nsr_store *store;	/* store.h: the replicated state, on either box */
 	struct sync_group *sync;	/* sync.c */
 	struct takeover *takeover;	/* takeover.c */
@@ -129,10 +129,16 @@ void group_heartbeat(struct group *g, const struct nsr_heartbeat *hb);
 void group_conn_added(struct group *g, struct nsr_store_conn *c);
 void group_conn_changed(struct group *g, struct nsr_store_conn *c);
 void group_conn_removed(struct group *g, struct nsr_store_conn *c);	/* before it is freed */
-void group_handover(struct group *g);		/* HANDOVER complete in the store */
-void group_snapshot_end(struct group *g);	/* standby: SNAPSHOT_END processed */
-void group_snapshot_acked(struct group *g);	/* active: peer acknowledged SNAPSHOT_END */
-void group_snapshot_asked(struct group *g);	/* active: the peer wants one */
+void group_handover(struct group *g);		/* standby: HANDOVER complete in the store */
+void group_handover_acked(struct group *g);	/* active: the peer acknowledged HANDOVER */
+/* active: SNAPSHOT_ASK number ask came; the last record for it is on the link (END not yet) */
+void group_snapshot_asked(struct group *g, uint32_t ask);
+void group_snapshot_sent(struct group *g, uint32_t ask);
+/* standby: SNAPSHOT_END came, the store is whole and swept */
+void group_snapshot_end(struct group *g, struct nsr_term term, uint32_t epoch, uint32_t ask);
+/* active: a record could not be queued for the peer, it must be synchronised anew; standby: a record did
+ * not fit the store */
+void group_data_lost(struct group *g, const char *why);
 void group_link_up(struct group *g);
 void group_link_down(struct group *g, const char *why);
 /* app.c: switchover: every application of the group has said LEFT / DRAINED (or there is none) */
@@ -143,15 +149,22 @@ void group_apps_drained(struct group *g);
 struct sync_group *sync_group_create(struct group *g);
 void sync_group_destroy(struct sync_group *s);
 void sync_send_heartbeat(struct group *g, const struct nsr_heartbeat *hb);
-void sync_ask_snapshot(struct group *g);
-/* active: SNAPSHOT_BEGIN, the store, live records from then on, END once every attached application has done
- * its own snapshot (app_ask_snapshot) */
-void sync_send_snapshot(struct group *g, uint64_t term, uint32_t epoch);
+/* standby: SNAPSHOT_ASK with number ask; records are ignored until a SNAPSHOT_BEGIN with that number */
+void sync_ask_snapshot(struct group *g, uint32_t ask);
+/* active: SNAPSHOT_BEGIN, the store, live records from then on; group_snapshot_sent() once every attached
+ * application has done its own snapshot (app_ask_snapshot). One under way for another ask is abandoned. */
+void sync_send_snapshot(struct group *g, uint32_t ask);
+void sync_end_snapshot(struct group *g, struct nsr_term term, uint32_t epoch, uint32_t ask);	/* SNAPSHOT_END */
+void sync_stop_snapshot(struct group *g);	/* abandon it, and live records: nobody listens */
+/* standby: store and tails emptied (ROLE_ACT_DROP_DATA); group_conn_removed() for each connection */
+void sync_drop_data(struct group *g);
 /* active: forward a connection record of the kernel (CONN_ADD / CONN_CHANGE / CONN_DEL), store updated too */
 void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn);
 /* active: one whole transaction of an application, pieces already joined: list of NSR_APP_A_OP */
 void sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, size_t len);
-void sync_handover(struct group *g);		/* active, muted: send final positions from the store */
+/* active, frozen: HANDOVER with the final positions, a sequence of TCP_NSR_A_CONN (TCP_NSR_CONN_F_EXACT where
+ * proven), put into the store too; group_handover_acked() when the peer has it */
+void sync_handover(struct group *g, const void *conns, size_t len);
 bool sync_in_step(const struct group *g);	/* the peer has acknowledged all but what is on its way */
 uint64_t sync_lag_records(const struct group *g);
 

@@ -37,6 +37,7 @@
 
 #define ROLE_EPOCH_NONE		UINT32_MAX	/* "I know of no epoch of this term" */
 #define ROLE_TEXT_MAX		160		/* bytes of an alarm or log text, its NUL included */
+#define ROLE_LAPSES_MAX		16
 #define ROLE_QUEUE_MAX		24		/* actions under way; more is a bug and asserted */
 
 /** enum role_state - what nsrd is in a group. Values are on the wire: append only */
@@ -104,7 +105,6 @@ struct role_cfg {
 #define ROLE_RULE_EPOCH		(1u << 9)	/* not-ready must name the current epoch */
 #define ROLE_RULE_SYNC		(1u << 10)	/* nothing happens while a kernel call is under way */
 #define ROLE_RULE_YIELD		(1u << 11)	/* an active yields to every warm claim of a higher term */
-#define ROLE_RULE_OWNER		(1u << 12)	/* a term names its owner */
 
 /**
  * struct nsr_heartbeat - the full state of one box in one group; every interval on every path, and
@@ -161,7 +161,8 @@ struct role_kernel {
  * @ROLE_ACT_KERNEL_LEASE: LEASE_SET: .lease_until, .generation. The end may be *earlier* than the former
  *	one (a standby is becoming ready): the kernel sets, it does not take the later.
  *	-> role_kernel_answer(), generation as it was.
- * @ROLE_ACT_KERNEL_MUTE: MUTE, without DESTROY. -> role_kernel_answer() with the new generation.
+ * @ROLE_ACT_KERNEL_MUTE: MUTE, without DESTROY. -> role_kernel_answer() with the new generation. If it
+ *	fails it is handed out again at the next turn, until the lease has lapsed by itself.
  * @ROLE_ACT_KERNEL_READY: READY_SET: .ready_until, .gates_open, .epoch. In lossless mode this is where
  *	gates open and close. -> role_kernel_answer(), generation as it was.
  * @ROLE_ACT_ADDRESSES_TAKE: MAC and addresses onto the service interface, then gratuitous ARP and
@@ -229,6 +230,7 @@ struct role_action {
 	uint64_t lease_until, ready_until;
 	uint32_t generation, epoch, ask;
 	bool gates_open, held;
+	bool soft;			/* the machine's own: goes on if this fails */
 	char text[ROLE_TEXT_MAX];
 };
 
@@ -245,18 +247,19 @@ struct role_peer {
 	struct nsr_heartbeat last;
 };
 
-/** struct role - one group's role. The daemon may read; only role.c writes. See role.c for the rest */
+/** struct role - one group's role. The daemon may read; only role.c and role_table.c write */
 struct role {
 	struct role_cfg cfg;
 	enum role_state state;
 	enum role_reason reason;
 	struct nsr_term term;		/* highest known; ours while CLAIM, ACTIVE, LEAVE */
-	struct nsr_term data_term;
-	struct nsr_term offer;
+	struct nsr_term data_term;	/* reign that our data are of */
+	struct nsr_term offer;		/* HELD: the peer's, for the taking; number 0: none */
 	struct role_peer peer;
+	struct term_record record;	/* as the disk has it */
 	uint64_t boots, instance, seq;
 	/* leases */
-	uint64_t lease_until;		/* as the kernel accepted it; 0: none */
+	uint64_t lease_until;		/* as the kernel accepted it; 0: mute */
 	uint64_t ready_until;		/* our data are valid until */
 	uint64_t echoed;		/* newest own timestamp that the peer echoed */
 	uint32_t generation;
@@ -264,31 +267,39 @@ struct role {
 	bool has_data;			/* store or sockets that a takeover can start from */
 	bool held;			/* our own sockets, muted */
 	bool gates_open;		/* unprotected: nobody else can take over as ready */
-	enum nsr_unable unable;
+	bool was_active;		/* the last reign that we know of was ours */
+	enum nsr_unable unable;		/* why gates_open */
 	uint32_t epoch;			/* active: of the newest snapshot; READY: the one we hold */
 	uint32_t denied;		/* newest epoch of .term that we said not to be ready for */
-	/* snapshot and link */
+	/* link and snapshot */
 	bool link, in_step;
-	uint32_t ask;			/* standby: number of our newest ask; active: peer's, 0 none */
-	bool asked, complete;
+	uint32_t ask;			/* standby: number of our newest ask */
+	uint32_t peer_ask;		/* active: the one being answered, 0: none */
+	bool asked, complete;		/* standby: ask is under way; its END came */
 	/* claim */
-	bool cold, fenced, fencing, ordered, evidence, offered_me;
+	bool cold, fenced, fencing, ordered, evidence;
 	uint64_t claim_at;		/* first sent; 0: not yet */
 	uint64_t evidence_at;		/* drained a drain later */
-	uint64_t evidence_lease;	/* lease that the evidence grants */
-	uint64_t fence_at;
+	uint64_t evidence_lease;	/* end of the lease that it grants; 0: a whole one from the flip */
+	uint64_t fence_at;		/* not before */
 	/* time */
 	uint64_t now, last_turn, silent_since, listen_until;
-	bool alone_ok, alarmed, stopping, mute_owed, disk_owed;
-	uint64_t lapses[16];
+	/* start, alarms */
+	enum nsr_unable alone_ok;	/* disk: was active, the peer was unable: may start alone */
+	bool alarmed, stopping, disk_owed, disk_alarmed;
+	uint64_t lapses[ROLE_LAPSES_MAX];
 	uint32_t nlapses;
 	bool barred;			/* too many lapses: no claims */
-	/* actions */
+	/* actions under way */
 	struct role_action queue[ROLE_QUEUE_MAX];
 	uint32_t qlen, qhead;
 	enum role_act waits;		/* handed out, not answered; ROLE_ACT_NONE */
 	struct role_action pending;
-	struct role *before;		/* private: what to fall back to if the disk refuses */
+	uint64_t stalled_until;		/* MUTE failed: again then */
+	bool undo;			/* a failure of what is under way takes the transition back */
+	bool yielding;			/* what is under way gives way to a higher term */
+	bool adopting;			/* what is under way takes over a term that was heard */
+	struct role *before;		/* as it was before the transition under way */
 	char refusal[ROLE_TEXT_MAX];
 };
 
@@ -313,6 +324,7 @@ int role_start(struct role *r, uint64_t now, const struct term_record *disk,
 bool role_next(struct role *r, struct role_action *act);
 bool role_busy(const struct role *r);
 int role_disk_answer(struct role *r, uint64_t now, int err);
+/* err 0 or negative errno; generation: as the answer (or, after an error, a new dump) says; 0 unknown. */
 int role_kernel_answer(struct role *r, uint64_t now, int err, uint32_t generation);
 int role_addresses_answer(struct role *r, uint64_t now, int err);
 /* For ROLE_ACT_HEARTBEAT only: counts as sent. */

@@ -58,7 +58,7 @@
  * @TCP_NSR_CMD_FREEZE: do: GROUP_ID, FROZEN 1 or 0. While frozen, inbound segments of the group's
  *	protected connections are dropped (the far end repeats them): planned switchover.
  * @TCP_NSR_CMD_RULE_SET: do: GROUP_ID, RULE (nested). Upsert by RULE_ID.
- * @TCP_NSR_CMD_RULE_DEL: do: GROUP_ID, RULE_ID. Connections that it matched stay protected.
+ * @TCP_NSR_CMD_RULE_DEL: do: GROUP_ID, RULE with ID. Connections that it matched stay protected.
  * @TCP_NSR_CMD_RULE_GET: dump, GROUP_ID optional.
  * @TCP_NSR_CMD_CONN_GET: do: CONN with ID, or with the 4-tuple; dump: GROUP_ID optional. Positions and
  *	cursors are read from the socket at that moment. Dumps are generation-checked (NLM_F_DUMP_INTR),
@@ -330,7 +330,6 @@ enum tcp_nsr_attr {
 	TCP_NSR_A_STATS,		/* nested: enum tcp_nsr_a_stat */
 	/* rule, connection */
 	TCP_NSR_A_RULE,			/* nested: enum tcp_nsr_a_rule */
-	TCP_NSR_A_RULE_ID,		/* u32 */
 	TCP_NSR_A_CONN,			/* nested: enum tcp_nsr_a_conn; may be repeated where said */
 	TCP_NSR_A_FD,			/* s32: descriptor in the caller's table */
 	TCP_NSR_A_LATE,			/* flag */

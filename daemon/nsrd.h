@@ -165,6 +165,10 @@ void sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, s
 /* active, frozen: HANDOVER with the final positions, a sequence of TCP_NSR_A_CONN (TCP_NSR_CONN_F_EXACT where
  * proven), put into the store too; group_handover_acked() when the peer has it */
 void sync_handover(struct group *g, const void *conns, size_t len);
+/* what is in the store is whole: this box is active, or has seen a snapshot's end and lost nothing since */
+bool sync_has_snapshot(const struct group *g);
+/* app.c, active: the last attached application has done the snapshot that it was asked for */
+void sync_app_snapshots_done(struct group *g);
 bool sync_in_step(const struct group *g);	/* the peer has acknowledged all but what is on its way */
 uint64_t sync_lag_records(const struct group *g);
 
@@ -178,7 +182,11 @@ const char *link_describe(const struct link *l);	/* for show: peer, state, reaso
 struct app_server *app_server_create(struct nsrd *n);
 void app_server_destroy(struct app_server *s);
 void app_role(struct group *g, unsigned int nsr_role, uint64_t term, unsigned int deadline_ms);
-void app_ask_snapshot(struct group *g, uint32_t epoch);
+/* active: every application that has not sent its whole state since it attached is asked to (app.c asks by
+ * itself when one attaches to an active). False: nothing to wait for; else sync_app_snapshots_done() later */
+bool app_ask_snapshot(struct group *g, uint32_t epoch);
+/* sync.c, active: a connection is new in the store: whoever waits for it is answered */
+void app_conn_known(struct group *g, struct nsr_store_conn *c);
 void app_synced(struct group *g);
 /* standby: hand a shadow over; fd stays the caller's until app_conn_claimed() is called back */
 void app_conn_added(struct group *g, struct nsr_store_conn *c, int fd);
@@ -193,7 +201,10 @@ const char *app_group_laggard(const struct group *g);	/* name of one that has no
 /* app.c tells group.c: the application took the descriptor / died or detached */
 void group_conn_claimed(struct group *g, uint64_t conn_id);
 void group_conn_released(struct group *g, uint64_t conn_id);
-/* app.c asks group.c: which protected connection is this? NULL, and why in *text */
+/* app.c, active: the application's wish (RULE: the rule's own), for the kernel; app.c tells store and peer */
+void group_conn_set_gap(struct group *g, uint64_t conn_id, uint8_t gap);
+/* app.c asks group.c: which protected connection is this? NULL and why in *text: final; NULL and *text NULL:
+ * a rule matches, and its event has not come yet (asked again at app_conn_known()) */
 struct nsr_store_conn *group_conn_lookup(struct group *g, const struct nsr_store_tuple *t, uint64_t cookie,
 					 const char **text);
 

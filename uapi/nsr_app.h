@@ -87,7 +87,9 @@ enum nsr_app_msg {
 /**
  * enum nsr_app_op - kinds of OP, the pieces of a transaction
  *
- * @NSR_APP_OP_PUT: KEY, VALUE (repeated: concatenated), CONN_ID or HANDLE if bound to a connection.
+ * @NSR_APP_OP_PUT: KEY, VALUE (repeated: concatenated), CONN_ID or HANDLE if bound to a connection. An OP is an
+ *	attribute, so shorter than 64 KiB: a value that does not fit goes on in the next OP, a PUT of the
+ *	same key in the same transaction with DATA_POS, the offset of its VALUE (absent: 0, a new value).
  * @NSR_APP_OP_DEL: KEY, CONN_ID or HANDLE if bound.
  * @NSR_APP_OP_CONN: CONN_ID or HANDLE; RCV_CONSUMED (new position), RCV_TAIL_END, and DATA: the bytes that the
  *	tail grew by, from DATA_POS on (each byte is shipped once); SND_WRITTEN. All absolute positions:

@@ -3,31 +3,39 @@
  * tcp_nsr: what the module's files share.
  *
  * LOCKS, in the order in which they may nest:
- *   genl_mutex / nsr_net.lock	process context, sleeps: groups, rules, injection (duplicate 4-tuple)
+ *   rtnl			devices that the fence hangs on: before nsr_net.lock, never inside of it
+ *   nsr_net.lock		process context, sleeps: groups, rules, injection (duplicate 4-tuple)
+ *   nsr_group.ctl		process context, sleeps: what follows from a role (probes, scan)
  *   socket lock		lock_sock() in process context, bh_lock_sock() in softirq: everything in
  *				struct nsr_conn that can change, and the struct tcp_sock
+ *   nsr_group.role_lock	spinlock, _bh: role, lease, term, generation as one
  *   nsr_net.conn_lock		spinlock, _bh: membership of the tables and lists of connections
  *   nsr_net.event_lock		spinlock, _bh: event_seq with the order of the multicast
- * The kprobe handler on tcp_set_state() runs with the socket lock held, in softirq or task context,
- * preemption off: conn_lock and event_lock only, GFP_ATOMIC only.
+ * The handler of the tracepoint inet_sock_set_state runs with the socket lock held, in softirq or
+ * task context, preemption off: role_lock, conn_lock and event_lock only, GFP_ATOMIC only.
+ * LEASE_SET and MUTE take nothing above role_lock: they never wait for a slow configuration.
  *
  * LIFETIME of a struct nsr_conn: one reference for the table, which also holds the socket (sock_hold)
- * and the group; it ends with the socket's change to TCP_CLOSE, or with CONN_DEL / FLUSH. Shadows and
- * provisional connections also hold the module (ULP), so that their hook cannot vanish under them.
+ * and the group, and the module; it ends with the first close event of the socket, or with CONN_DEL /
+ * FLUSH. Shadows and provisional connections also hold the module by their ULP.
  * Readers in softirq find a connection by the socket's icsk_ulp_data (shadow) or the hash (RCU).
  */
 #ifndef _TCP_NSR_NSR_H
 #define _TCP_NSR_NSR_H
 
 #include <linux/kref.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
+#include <net/genetlink.h>
 #include <net/inet_connection_sock.h>
+#include <net/inet_hashtables.h>
 #include <net/net_namespace.h>
+#include <net/netns/generic.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -52,7 +60,8 @@ struct nsr_net {
 	struct mutex lock;
 	struct list_head groups;		/* of struct nsr_group, RCU */
 	spinlock_t conn_lock;
-	struct list_head conns;			/* of struct nsr_conn, RCU */
+	struct list_head conns;			/* of struct nsr_conn, ascending serial */
+	u64 next_serial;
 	struct rhashtable by_id;
 	struct rhashtable by_sk;
 	unsigned int nr_conns, nr_shadows;
@@ -62,6 +71,12 @@ struct nsr_net {
 	u64 event_seq;
 	u32 cursor_interval_ms;
 	struct delayed_work cursor_work;	/* replicates the cursors that moved */
+	struct work_struct scan_work;		/* picks up connections older than their protection */
+	bool scan_again;			/* a socket was busy: cursor_work starts the scan anew */
+	bool ingress_busy;			/* some group is not (ACTIVE, settled, not frozen) */
+	bool nomac;				/* some group has no MAC: look at source addresses */
+	bool hooked;				/* inet hooks registered; under lock */
+	struct notifier_block netdev_nb;
 };
 
 /**
@@ -108,7 +123,10 @@ struct nsr_group {
 	u32 id;
 	struct nsr_group_cfg __rcu *cfg;
 	struct list_head rules;
-	/* written under nsr_net.lock, read locklessly */
+	struct mutex ctl;			/* serialises what follows from a role */
+	spinlock_t role_lock;			/* role ... epoch below */
+	bool dead;				/* deleted: no new connection, no new role */
+	/* written under role_lock, read locklessly */
 	u8 role;
 	bool frozen;
 	u64 lease_until;
@@ -126,8 +144,12 @@ struct nsr_group {
 	atomic_t nr_unsettled;			/* shadow and provisional */
 	struct delayed_work probe_work;		/* solicitation, bounds in time; see probe.c */
 	struct delayed_work lapse_work;		/* tells of a lapse; the lapse itself needs no timer */
-	/* egress fence */
+	struct delayed_work settle_work;	/* end of drop-not-reset */
+	struct work_struct role_work;		/* nsr_role_apply() for a role that turned in softirq */
+	/* egress fence; under rtnl */
 	struct nf_hook_ops egress_ops;
+	struct net_device *egress_dev;		/* held while registered */
+	char egress_name[IFNAMSIZ];		/* attached again when a device of this name comes back */
 	bool egress_registered;
 	/* tuples reset for a gap: exempt from drop-not-reset until the far end has answered */
 	spinlock_t exempt_lock;
@@ -173,7 +195,8 @@ struct nsr_probe {
  * All that can change is under the socket lock, unless said otherwise.
  */
 struct nsr_conn {
-	struct list_head node;			/* nsr_net.conns, conn_lock, RCU */
+	struct list_head node;			/* nsr_net.conns, conn_lock */
+	u64 serial;				/* order of birth here: where a dump goes on */
 	struct rhash_head id_node, sk_node;
 	struct rcu_head rcu;
 	struct kref ref;
@@ -229,7 +252,24 @@ static inline void nsr_stat_inc(struct nsr_group *g, int stat)
 	atomic64_inc(&g->stats[stat]);
 }
 
-/* group.c: groups, rules, role and lease */
+/* init and exit, in main.c's order; per-namespace parts */
+int nsr_conn_net_init(struct nsr_net *ns);
+void nsr_conn_net_exit(struct nsr_net *ns);
+int nsr_egress_net_init(struct nsr_net *ns);
+void nsr_egress_net_exit(struct nsr_net *ns);
+void nsr_cursor_init(struct nsr_net *ns);
+void nsr_cursor_exit(struct nsr_net *ns);
+void nsr_scan_init(struct nsr_net *ns);
+void nsr_scan_exit(struct nsr_net *ns);
+void nsr_group_destroy_all(struct nsr_net *ns);
+int nsr_shadow_init(void);		/* shadow.c: registers the ULP */
+void nsr_shadow_exit(void);
+int nsr_track_init(void);
+void nsr_track_exit(void);
+int nsr_netlink_init(void);
+void nsr_netlink_exit(void);
+
+/* group.c: groups and rules; role.c: role and lease */
 bool nsr_group_may_emit(const struct nsr_group *g);	/* role ACTIVE and boot time < lease_until */
 bool nsr_group_is_active(const struct nsr_group *g);
 struct nsr_group *nsr_group_find(struct nsr_net *ns, u32 id);		/* under ns->lock */
@@ -240,21 +280,26 @@ const struct nsr_rule *nsr_rule_match_rcu(struct nsr_net *ns, u8 family, const v
 					  const void *raddr, __be16 rport, int ifindex,
 					  struct nsr_group **group);
 /* nr_unsettled went to 0, or settle_until passed: reports once per reign */
-void nsr_group_check_settled(struct nsr_group *g);
-void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec);
+void nsr_group_check_settled(struct nsr_group *g);	/* any context */
+void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec);	/* any context */
 
 /* conn.c: the table */
 struct nsr_conn *nsr_conn_create(struct nsr_net *ns, struct nsr_group *g, struct sock *sk, gfp_t gfp);
 int nsr_conn_publish(struct nsr_conn *conn);		/* into the tables; -EEXIST, -ENOSPC */
-void nsr_conn_unpublish(struct nsr_conn *conn);		/* idempotent; drops the table's reference */
+bool nsr_conn_unpublish(struct nsr_conn *conn);		/* drops the table's reference; false: was out already */
+void nsr_conn_end(struct nsr_conn *conn);		/* unpublish, and CONN_DEL_NTF if it was published */
+struct nsr_conn *nsr_conn_next(struct nsr_net *ns, struct nsr_conn *prev, u64 *serial);
 void nsr_conn_get(struct nsr_conn *conn);
 void nsr_conn_put(struct nsr_conn *conn);
 struct nsr_conn *nsr_conn_find_id(struct nsr_net *ns, u64 id);		/* takes a reference */
 struct nsr_conn *nsr_conn_find_sk(struct nsr_net *ns, const struct sock *sk);	/* takes a reference */
 void nsr_conn_set_phase(struct nsr_conn *conn, u8 phase);	/* keeps the counts; socket locked */
 
-/* track.c: active side. Reads a socket's record and cursor; socket locked */
+/* track.c: active side. Reads a socket's record and cursor; socket locked.
+ * nsr_record_imprint() is for adoption: makes bytes_acked, bytes_received and the mark of a passive
+ * open what nsr_record_capture() derives ISS and IRS from, should the module be loaded anew. */
 void nsr_record_capture(struct nsr_record *rec, struct sock *sk);
+void nsr_record_imprint(const struct nsr_record *rec, struct sock *sk, u64 snd_una, u64 rcv_nxt);
 void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur);
 
 /* netlink.c: events; any context */
@@ -284,8 +329,8 @@ u32 nsr_ts_now(const struct nsr_conn *conn);		/* our TSval at this instant */
 /* egress.c, ingress.c: fence; drop-not-reset and freeze */
 int nsr_egress_attach(struct nsr_group *g);
 void nsr_egress_detach(struct nsr_group *g);
-int nsr_ingress_init(struct net *net);
-void nsr_ingress_exit(struct net *net);
+int nsr_ingress_init(struct nsr_net *ns);	/* with the first group; under ns->lock */
+void nsr_ingress_exit(struct nsr_net *ns);
 
 /* position arithmetic: 64-bit position of sequence number @seq, @base is the sequence number of
  * position 0, @near a position within 2^31 of the answer */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tcp_nsr compat: TSval in microseconds and TCP-AO are not on every kernel.
+ */
+#ifndef _TCP_NSR_COMPAT_NET_TCP_H
+#define _TCP_NSR_COMPAT_NET_TCP_H
+
+#include_next <net/tcp.h>
+
+#ifndef NSR_HAVE_TCP_CLOCK_TS
+static inline u32 tcp_clock_ts(bool usec_ts)
+{
+	return tcp_time_stamp_raw();
+}
+#endif
+
+/* true: the connection's TSval counts microseconds */
+static inline bool nsr_tcp_usec_ts(const struct tcp_sock *tp)
+{
+#ifdef NSR_HAVE_TCP_USEC_TS
+	return tp->tcp_usec_ts;
+#else
+	return false;
+#endif
+}
+
+static inline bool nsr_tcp_has_ao(const struct tcp_sock *tp)
+{
+#if defined(NSR_HAVE_TCP_AO) && defined(CONFIG_TCP_AO)
+	return rcu_access_pointer(tp->ao_info);
+#else
+	return false;
+#endif
+}
+
+#endif /* _TCP_NSR_COMPAT_NET_TCP_H */

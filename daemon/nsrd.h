@@ -139,6 +139,10 @@ void group_snapshot_end(struct group *g, struct nsr_term term, uint32_t epoch, u
 /* active: a record could not be queued for the peer, it must be synchronised anew; standby: a record did
  * not fit the store */
 void group_data_lost(struct group *g, const char *why);
+/* The MAC that the group has on the wire, NULL while nobody knows; sync.c puts it into the heartbeat frame, and
+ * reports what the peer's says (before group_heartbeat() of the same frame) */
+const uint8_t *group_mac(const struct group *g);
+void group_peer_mac(struct group *g, const uint8_t mac[6]);
 void group_link_up(struct group *g);
 void group_link_down(struct group *g, const char *why);
 /* app.c: switchover: every application of the group has said LEFT / DRAINED (or there is none) */

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# No logic here: each part has its own Makefile. "make help" says what there is.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+export PREFIX DESTDIR
+
+all: daemon lib examples
+
+# What exists of the user-space parts. SAN=1 builds with ASan and UBSan.
+daemon lib examples tools:
+	@$(MAKE) --no-print-directory -C $@
+
+daemon examples: lib
+
+modules:
+	@$(MAKE) --no-print-directory -C kmod modules
+
+check: deps
+	@tests/run
+
+check-debug: deps
+	@tests/run -k debug guest
+
+demo: deps
+	@scripts/demo
+
+bench: deps
+	@$(MAKE) --no-print-directory -C tests/bench bench
+
+deps:
+	@scripts/deps
+
+install:
+	@$(MAKE) --no-print-directory -C lib install
+	@$(MAKE) --no-print-directory -C daemon install
+	@install -D -m 644 uapi/tcp_nsr.h $(DESTDIR)$(PREFIX)/include/linux/tcp_nsr.h
+
+modules_install:
+	@$(MAKE) --no-print-directory -C kmod install
+
+clean:
+	rm -rf build/modules build/obj build/san build/bin build/tests
+
+distclean:
+	rm -rf build
+
+help:
+	@sed -n 's/^#: \?//p' Makefile
+
+#: make              the daemon, the library, the examples (SAN=1: with sanitizers)
+#: make modules      tcp_nsr.ko for each kernel of the VM runner; W=1 C=2 as in the kernel;
+#:                   KDIR=/lib/modules/.../build for any other kernel, then
+#: make modules_install
+#: make check        install what is missing from Debian, then all tests
+#: make check-debug  the guest tests in the debug kernel
+#: make demo         install what is missing from Debian, then the demonstration
+#: make bench        ratios, with and without tcp_nsr
+#: make install      PREFIX=/usr/local DESTDIR=
+#: make clean        what was compiled; "make distclean" also the fetched kernels
+
+.PHONY: all daemon lib examples tools modules check check-debug demo bench deps \
+	install modules_install clean distclean help

@@ -65,7 +65,7 @@ struct nsr_store_conn {
 	uint64_t id;
 	bool present;			/* false: waiting for its CONN_ADD */
 	struct nsr_store_tuple tuple;
-	uint8_t *rec;
+	void *rec;
 	size_t rec_len, rec_size;
 
 	uint64_t has;
@@ -82,10 +82,16 @@ struct nsr_store_conn {
 	bool exact;			/* TCP_NSR_CONN_F_EXACT: a planned switchover's final positions */
 	uint64_t rcv_consumed, rcv_tail_end, snd_written;
 	uint8_t *tail;			/* rcv_tail_end - rcv_consumed bytes */
-	size_t tail_size;		/* allocated */
+	uint8_t *tail_buf;		/* private: where tail lies, and the size of it */
+	size_t tail_size;
 
 	void *priv;			/* group.c: what it injected */
-	uint32_t mark;			/* sweep */
+	uint32_t mark, pos_mark;	/* private: sweep */
+	struct {			/* private: a transaction being checked */
+		uint64_t consumed, end;
+		size_t tail;
+		bool has, first, touched;
+	} plan;
 	uint64_t digest[4];
 };
 
@@ -168,6 +174,24 @@ void nsr_store_app_sweep_end(struct nsr_store *st, const char *app);
 /* Equal on both boxes when in step: identity, state and handshake of each connection, vouched positions,
  * application state. Cursors, and what is a box's own (cookie, adoption), are not in it. */
 void nsr_store_digest(const struct nsr_store *st, uint8_t digest[NSR_STORE_DIGEST]);
+
+/**
+ * struct nsr_store_cursor - a walk over the whole store, spread over many turns of the loop
+ *
+ * What comes after the walk's start may or may not be visited; what goes is not. The members are store.c's.
+ */
+struct nsr_store_cursor {
+	struct list_head node;
+	struct nsr_store *store;
+	struct nsr_store_conn *conn;
+	struct nsr_store_app *app;
+	struct nsr_store_state *state;
+};
+
+void nsr_store_cursor_start(struct nsr_store *st, struct nsr_store_cursor *cur);
+struct nsr_store_conn *nsr_store_cursor_conn(struct nsr_store_cursor *cur);	/* next; NULL: no more */
+struct nsr_store_state *nsr_store_cursor_state(struct nsr_store_cursor *cur);	/* waiting ones too */
+void nsr_store_cursor_stop(struct nsr_store_cursor *cur);
 
 /* Present connections and their caller's iteration; waiting ones are not among them. */
 size_t nsr_store_nr_conns(const struct nsr_store *st);

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Transactions: planned first (everything is checked, and whatever can fail is done), then carried out
+ * without a way to fail. So one that is refused half-way has changed nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "attr.h"
+#include "store_priv.h"
+
+#define OPS_MAX	(1u << 20)	/* in one transaction */
+
+/** struct op - one step of a plan; data still lies in the transaction */
+struct op {
+	uint8_t kind;
+	bool has_consumed, has_pos, has_written, bound;
+	uint64_t conn_id, consumed, tail_end, pos, written;
+	const uint8_t *key;
+	size_t key_len;
+	const struct nlattr *nest;	/* its VALUE or DATA attributes are walked again */
+	struct nsr_store_conn *conn;
+	struct nsr_store_state *state;	/* PUT: made ready; NULL: goes on the former one (DATA_POS) */
+};
+
+/** struct plan - a transaction being checked */
+struct plan {
+	struct nsr_store *st;
+	struct nsr_store_app *app;
+	struct op *ops;
+	size_t nr, size;
+	struct nsr_store_conn **made;	/* waiting ones made for it: they go if it is refused */
+	size_t nr_made;
+	size_t bytes, states;		/* that it will add at most */
+	struct nsr_store_state *last;	/* value that a continuing PUT adds to */
+};
+
+static int bad(struct plan *p, const char *what)
+{
+	return store_fail(p->st, -EBADMSG, "transaction, step %zu: %s", p->nr + 1, what);
+}
+
+static size_t chunks_len(const struct op *op, uint16_t type)
+{
+	const struct nlattr *attr;
+	size_t n = 0;
+
+	mnl_attr_for_each_nested(attr, op->nest)
+		if (mnl_attr_get_type(attr) == type)
+			n += attr_len(attr);
+	return n;
+}
+
+static int op_attr(struct plan *p, struct op *op, const struct nlattr *a)
+{
+	bool ok = true;
+
+	switch (mnl_attr_get_type(a)) {
+	case NSR_APP_A_OP_KIND:
+		ok = attr_u8(a, &op->kind);
+		break;
+	case NSR_APP_A_CONN_ID:
+		ok = attr_u64(a, &op->conn_id) && op->conn_id;
+		op->bound = true;
+		break;
+	case NSR_APP_A_HANDLE:
+		return bad(p, "a connection named by handle, not by id");
+	case NSR_APP_A_KEY:
+		op->key = attr_data(a);
+		op->key_len = attr_len(a);
+		ok = op->key_len && op->key_len <= NSR_APP_KEY_MAX;
+		break;
+	case NSR_APP_A_VALUE:
+	case NSR_APP_A_DATA:
+		ok = attr_len(a) <= NSR_APP_CHUNK_MAX;
+		break;
+	case NSR_APP_A_RCV_CONSUMED:
+		ok = op->has_consumed = attr_u64(a, &op->consumed);
+		break;
+	case NSR_APP_A_RCV_TAIL_END:
+		ok = attr_u64(a, &op->tail_end);
+		break;
+	case NSR_APP_A_DATA_POS:
+		ok = op->has_pos = attr_u64(a, &op->pos);
+		break;
+	case NSR_APP_A_SND_WRITTEN:
+		ok = op->has_written = attr_u64(a, &op->written);
+		break;
+	}
+	return ok ? 0 : bad(p, "an attribute of a wrong length");
+}
+
+/* ---- PUT, DEL ---- */
+
+/* A value's first bytes: the state that will carry it, not linked yet. */
+static int plan_put_first(struct plan *p, struct op *op, size_t len)
+{
+	struct nsr_store_state *s = calloc(1, sizeof(*s) + op->key_len);
+
+	if (!s)
+		return store_fail(p->st, -ENOMEM, "out of memory for a value");
+	op->state = s;
+	p->last = s;
+	s->app = p->app;
+	s->conn = op->conn;
+	s->key_len = (uint8_t)op->key_len;
+	memcpy(s->key, op->key, op->key_len);
+	s->hash = store_state_hash(p->app, op->conn ? op->conn_id : 0, op->key, op->key_len);
+	s->value = malloc(len ? len : 1);
+	if (!s->value)
+		return store_fail(p->st, -ENOMEM, "out of memory for a value");
+	p->states++;
+	p->bytes += sizeof(*s) + op->key_len;
+	return table_room(&p->st->by_key);
+}
+
+static int plan_put_more(struct plan *p, struct op *op, size_t len)
+{
+	struct nsr_store_state *s = p->last;
+	uint8_t *value;
+
+	if (!s || s->conn != op->conn || s->key_len != op->key_len ||
+	    memcmp(s->key, op->key, op->key_len) || op->pos != s->value_len)
+		return bad(p, "a value goes on that did not begin");
+	value = realloc(s->value, s->value_len + len + 1);
+	if (!value)
+		return store_fail(p->st, -ENOMEM, "out of memory for a value");
+	s->value = value;
+	return 0;
+}
+
+static int plan_put(struct plan *p, struct op *op)
+{
+	size_t len = chunks_len(op, NSR_APP_A_VALUE), before = op->has_pos ? op->pos : 0;
+	const struct nlattr *attr;
+	int err;
+
+	if (!op->key)
+		return bad(p, "PUT without a KEY");
+	if (before > NSR_APP_VALUE_MAX || before + len > NSR_APP_VALUE_MAX)
+		return bad(p, "a value of more than 65536 bytes");
+	err = before ? plan_put_more(p, op, len) : plan_put_first(p, op, len);
+	if (err)
+		return err;
+	p->bytes += len;
+	mnl_attr_for_each_nested(attr, op->nest)
+		if (mnl_attr_get_type(attr) == NSR_APP_A_VALUE) {
+			memcpy(p->last->value + p->last->value_len, attr_data(attr), attr_len(attr));
+			p->last->value_len += attr_len(attr);
+		}
+	return 0;
+}
+
+/* ---- positions and tail ---- */
+
+/* What carry_conn() will do to the positions. */
+static void plan_advance(struct nsr_store_conn *c, const struct op *op, size_t len)
+{
+	uint64_t end = op->pos + len;
+
+	if (op->has_consumed && (!c->plan.has || c->plan.first)) {
+		c->plan.has = true;
+		c->plan.first = false;
+		c->plan.consumed = c->plan.end = op->consumed;
+	}
+	if (op->has_consumed && op->consumed > c->plan.consumed) {
+		c->plan.consumed = op->consumed;
+		if (c->plan.end < op->consumed)
+			c->plan.end = op->consumed;
+	}
+	if (c->plan.has && op->has_pos && op->pos <= c->plan.end && end > c->plan.end)
+		c->plan.end = end;
+}
+
+static int plan_conn(struct plan *p, struct op *op)
+{
+	struct nsr_store_conn *c = op->conn;
+	size_t len = chunks_len(op, NSR_APP_A_DATA);
+
+	if (!c)
+		return bad(p, "CONN without a connection");
+	if (len && !op->has_pos)
+		return bad(p, "DATA without DATA_POS");
+	if (op->pos + len < op->pos)
+		return bad(p, "DATA_POS too large");
+	if (!c->plan.touched) {
+		c->plan.touched = true;
+		/* the first word in a sweep is absolute: what stands here may be of another reign */
+		c->plan.first = c->pos_mark != p->st->mark;
+		c->plan.has = c->has_rcv;
+		c->plan.consumed = c->rcv_consumed;
+		c->plan.end = c->rcv_tail_end;
+		c->plan.tail = 0;
+	}
+	plan_advance(c, op, len);
+	if (c->plan.end - c->plan.consumed > NSR_STORE_TAIL_MAX)
+		return store_fail(p->st, -EBADMSG, "connection %016llx: %llu bytes received and not consumed, "
+				  "more than %u: consume them, or read less",
+				  (unsigned long long)c->id,
+				  (unsigned long long)(c->plan.end - c->plan.consumed), NSR_STORE_TAIL_MAX);
+	if (c->plan.end - c->plan.consumed > c->plan.tail)
+		c->plan.tail = c->plan.end - c->plan.consumed;
+	return 0;
+}
+
+/* Room for the longest tail that the transaction's steps will make, so that carrying out cannot fail. */
+static int reserve_tail(struct plan *p, struct nsr_store_conn *c)
+{
+	size_t len = c->has_rcv ? c->rcv_tail_end - c->rcv_consumed : 0, size;
+	uint8_t *buf;
+
+	if (c->plan.tail <= c->tail_size)
+		return 0;
+	size = c->plan.tail + c->plan.tail / 2;
+	if (p->st->bytes + size > p->st->caps.bytes)
+		return store_fail(p->st, -ENOSPC, "the store is full: %zu bytes", p->st->bytes);
+	buf = malloc(size);
+	if (!buf)
+		return store_fail(p->st, -ENOMEM, "out of memory for %zu bytes not consumed", size);
+	if (len)
+		memcpy(buf, c->tail, len);
+	free(c->tail_buf);
+	p->st->bytes += size - c->tail_size;
+	c->tail_buf = c->tail = buf;
+	c->tail_size = size;
+	return 0;
+}
+
+static void tail_append(struct nsr_store_conn *c, const uint8_t *data, size_t n)
+{
+	size_t len = c->rcv_tail_end - c->rcv_consumed;
+
+	if ((size_t)(c->tail_buf + c->tail_size - c->tail) < len + n) {
+		memmove(c->tail_buf, c->tail, len);
+		c->tail = c->tail_buf;
+	}
+	memcpy(c->tail + len, data, n);
+	c->rcv_tail_end += n;
+}
+
+static void tail_consume(struct nsr_store_conn *c, uint64_t to)
+{
+	if (to >= c->rcv_tail_end) {
+		c->tail = c->tail_buf;
+		c->rcv_tail_end = to;
+	} else {
+		c->tail += to - c->rcv_consumed;
+	}
+	c->rcv_consumed = to;
+}
+
+static void carry_data(struct nsr_store_conn *c, const struct op *op)
+{
+	const struct nlattr *attr;
+	uint64_t pos = op->pos;
+
+	mnl_attr_for_each_nested(attr, op->nest) {
+		size_t n = attr_len(attr), skip;
+
+		if (mnl_attr_get_type(attr) != NSR_APP_A_DATA)
+			continue;
+		/* bytes held already, or behind a hole, are left out */
+		if (pos <= c->rcv_tail_end && pos + n > c->rcv_tail_end) {
+			skip = c->rcv_tail_end - pos;
+			tail_append(c, (const uint8_t *)attr_data(attr) + skip, n - skip);
+		}
+		pos += n;
+	}
+}
+
+static void carry_conn(struct plan *p, const struct op *op)
+{
+	struct nsr_store_conn *c = op->conn;
+	bool first = c->pos_mark != p->st->mark;
+
+	c->app = p->app;
+	if (op->has_consumed && (!c->has_rcv || first)) {
+		c->has_rcv = true;
+		c->rcv_consumed = c->rcv_tail_end = op->consumed;
+		c->tail = c->tail_buf;
+	} else if (op->has_consumed && op->consumed > c->rcv_consumed) {
+		tail_consume(c, op->consumed);
+	}
+	if (c->has_rcv && op->has_pos)
+		carry_data(c, op);
+	if (op->has_written && (!c->has_snd || first || op->written > c->snd_written)) {
+		c->has_snd = true;
+		c->snd_written = op->written;
+	}
+	if (op->has_consumed)
+		c->pos_mark = p->st->mark;
+}
+
+/* ---- the whole ---- */
+
+static int plan_bind(struct plan *p, struct op *op)
+{
+	struct nsr_store_conn *c, **made;
+
+	if (!op->bound)
+		return 0;
+	c = store_conn_get(p->st, op->conn_id);
+	if (!c) {
+		made = realloc(p->made, (p->nr_made + 1) * sizeof(*made));
+		if (!made)
+			return store_fail(p->st, -ENOMEM, "out of memory for a transaction");
+		p->made = made;
+		c = store_conn_create(p->st, op->conn_id);
+		if (!c)
+			return -ENOSPC;
+		p->made[p->nr_made++] = c;
+	}
+	op->conn = c;
+	return 0;
+}
+
+static int plan_op(struct plan *p, const struct nlattr *nest)
+{
+	struct op *op = &p->ops[p->nr];
+	const struct nlattr *attr;
+	int err;
+
+	memset(op, 0, sizeof(*op));
+	op->nest = nest;
+	if (!attr_seq_ok(attr_data(nest), attr_len(nest)))
+		return bad(p, "attributes do not fill it");
+	mnl_attr_for_each_nested(attr, nest) {
+		err = op_attr(p, op, attr);
+		if (err)
+			return err;
+	}
+	err = plan_bind(p, op);
+	if (err)
+		return err;
+	if (op->kind != NSR_APP_OP_PUT)
+		p->last = NULL;
+	switch (op->kind) {
+	case NSR_APP_OP_PUT:
+		err = plan_put(p, op);
+		break;
+	case NSR_APP_OP_DEL:
+		err = op->key ? 0 : bad(p, "DEL without a KEY");
+		break;
+	case NSR_APP_OP_CONN:
+		err = plan_conn(p, op);
+		break;
+	case NSR_APP_OP_JOURNAL:
+		err = op->conn && op->has_pos ? 0 : bad(p, "JOURNAL without a connection or DATA_POS");
+		break;
+	default:
+		err = bad(p, "no OP_KIND, or an unknown one");
+	}
+	return err;
+}
+
+static int plan_room(struct plan *p)
+{
+	size_t size = p->size ? p->size * 2 : 16;
+	struct op *ops;
+
+	if (p->nr < p->size)
+		return 0;
+	if (size > OPS_MAX)
+		return bad(p, "too many steps");
+	ops = realloc(p->ops, size * sizeof(*ops));
+	if (!ops)
+		return store_fail(p->st, -ENOMEM, "out of memory for a transaction");
+	p->ops = ops;
+	p->size = size;
+	return 0;
+}
+
+static int plan_all(struct plan *p, const void *ops, size_t len)
+{
+	struct nsr_store *st = p->st;
+	const struct nlattr *attr;
+	size_t i;
+	int err;
+
+	mnl_attr_for_each_payload(ops, len) {
+		if (mnl_attr_get_type(attr) != NSR_APP_A_OP)
+			continue;
+		err = plan_room(p);
+		if (err)
+			return err;
+		err = plan_op(p, attr);
+		p->nr++;
+		if (err)
+			return err;
+	}
+	if (p->states && st->by_key.nr + p->states > st->caps.states)
+		return store_fail(st, -ENOSPC, "%zu keys already, and %zu more", st->by_key.nr, p->states);
+	if (p->bytes && st->bytes + p->bytes > st->caps.bytes)
+		return store_fail(st, -ENOSPC, "the store is full: %zu bytes, and %zu more", st->bytes,
+				  p->bytes);
+	for (i = 0; i < p->nr; i++)
+		if (p->ops[i].kind == NSR_APP_OP_CONN) {
+			err = reserve_tail(p, p->ops[i].conn);
+			if (err)
+				return err;
+		}
+	return 0;
+}
+
+static void carry_put(struct plan *p, struct op *op)
+{
+	struct nsr_store *st = p->st;
+	struct nsr_store_state *s = op->state, *old;
+	bool same;
+
+	if (!s)
+		return;		/* went on a former step's value, which carries all */
+	op->state = NULL;
+	old = store_state_find(st, s->app, s->conn, s->key, s->key_len, s->hash);
+	if (!old) {
+		store_state_link(st, s);
+		old = s;
+		same = false;
+	} else {
+		same = old->value_len == s->value_len && !memcmp(old->value, s->value, s->value_len);
+		st->bytes += s->value_len;
+		st->bytes -= old->value_len;
+		free(old->value);
+		old->value = s->value;
+		old->value_len = s->value_len;
+		free(s);
+	}
+	old->mark = st->mark;
+	old->app_mark = old->app->sweep;
+	if (same)
+		return;
+	store_state_digest(st, old);
+	if (st->ops.state_changed && (!old->conn || old->conn->present))
+		st->ops.state_changed(st->data, old);
+}
+
+static void carry_del(struct plan *p, const struct op *op)
+{
+	uint32_t hash = store_state_hash(p->app, op->conn ? op->conn_id : 0, op->key, op->key_len);
+	struct nsr_store_state *s = store_state_find(p->st, p->app, op->conn, op->key, op->key_len, hash);
+
+	if (s)
+		store_state_drop(p->st, s);
+}
+
+static void carry_out(struct plan *p)
+{
+	struct nsr_store *st = p->st;
+	size_t i;
+
+	for (i = 0; i < p->nr; i++) {
+		struct op *op = &p->ops[i];
+
+		if (op->conn && !op->conn->present)
+			op->conn->mark = st->mark;
+		if (op->kind == NSR_APP_OP_CONN)
+			carry_conn(p, op);
+		else if (op->kind == NSR_APP_OP_PUT)
+			carry_put(p, op);
+		else if (op->kind == NSR_APP_OP_DEL)
+			carry_del(p, op);
+		/* JOURNAL: without an ACK gate no byte waits for it */
+	}
+	for (i = 0; i < p->nr; i++) {
+		struct nsr_store_conn *c = p->ops[i].conn;
+
+		if (!c || !c->plan.touched)
+			continue;
+		c->plan.touched = false;
+		store_conn_digest(c);
+		if (c->present && st->ops.conn_changed)
+			st->ops.conn_changed(st->data, c);
+	}
+}
+
+int nsr_store_txn(struct nsr_store *st, const char *app, const void *ops, size_t len)
+{
+	struct plan p = { .st = st };
+	size_t i;
+	int err;
+
+	if (!attr_seq_ok(ops, len))
+		return store_fail(st, -EBADMSG, "transaction: attributes do not fill it");
+	if (strlen(app) > NSR_APP_NAME_MAX || !attr_name_ok(app))
+		return store_fail(st, -EBADMSG, "transaction: not an application's name");
+	p.app = store_app_get(st, app);
+	if (!p.app)
+		return -ENOSPC;
+	err = plan_all(&p, ops, len);
+	if (!err)
+		carry_out(&p);
+	for (i = 0; err && i < p.nr; i++) {
+		if (p.ops[i].conn)
+			p.ops[i].conn->plan.touched = false;
+		if (p.ops[i].state) {
+			free(p.ops[i].state->value);
+			free(p.ops[i].state);
+		}
+	}
+	for (i = 0; err && i < p.nr_made; i++)
+		store_conn_free(p.made[i]);
+	free(p.made);
+	free(p.ops);
+	return err;
+}

@@ -21,6 +21,7 @@
 #define NSR_APP_CHUNK_MAX	32768		/* bytes of one VALUE, DATA attribute; repeated ones are concatenated */
 #define NSR_APP_KEY_MAX		255
 #define NSR_APP_VALUE_MAX	65536
+#define NSR_APP_TAIL_MAX	(4u << 20)	/* bytes received and not consumed, per connection */
 #define NSR_APP_NAME_MAX	63		/* group and application names: [A-Za-z0-9_.-]+ */
 
 /**
@@ -34,21 +35,25 @@
  *	to be echoed in SNAPSHOT_DONE.
  * @NSR_APP_SNAPSHOT_DONE: C: EPOCH. What the snapshot did not name is gone.
  * @NSR_APP_ATTACH: C: HANDLE, FAMILY, LADDR, RADDR, LPORT, RPORT, COOKIE (SO_COOKIE), RCV_CONSUMED, RCV_TAIL_END,
- *	SND_WRITTEN (positions now), CONN_ID when it has one (the link was lost and found), GAP if set.
+ *	SND_WRITTEN (as of the last commit; tail bytes follow in transactions), CONN_ID when it has one (the
+ *	link was lost and found), GAP if set. No positions: a shadow that waits for RESUMED (the link was lost
+ *	and found while the role changed).
  * @NSR_APP_ATTACHED: S: HANDLE, CONN_ID, MODE, PROTECTED, TEXT (why not). No rule matches: MODE absent.
  * @NSR_APP_DETACH: C: CONN_ID or HANDLE: the application is done with it (its socket is closed or UNPROTECT
  *	given: goes on as an ordinary one).
  * @NSR_APP_SET_GAP: C: CONN_ID, GAP (enum tcp_nsr_gap).
  * @NSR_APP_TXN: C on the active: a piece of a transaction: TXN (number, grows by 1), OPs in order; LAST set on
- *	the piece that ends it. Only with that piece does anything of it count. S on the standby: whole
- *	state as OPs of kind PUT/DEL (no LAST: each stands alone).
+ *	the piece that ends it. Only with that piece does anything of it count. An OP that names a connection
+ *	which is gone by now is dropped, not refused; so is a TXN that crossed a change of role. S on the
+ *	standby: whole state as OPs of kind PUT/DEL (no LAST: each stands alone; a value's OPs in one message).
  * @NSR_APP_TXN_ACK: S: TXN: all up to it are held by the standby, or need not be (no standby).
  * @NSR_APP_SYNCED: S on the standby: the snapshot is complete.
  * @NSR_APP_CONN_ADDED: S on the standby, with the shadow's descriptor (SCM_RIGHTS): CONN_ID and what ATTACH
  *	says (addresses, MODE, GAP, ACTIVE_OPEN).
  * @NSR_APP_CLAIMED: C: CONN_ID: descriptor taken; nsrd closes its copy.
  * @NSR_APP_CONN_TAIL: S: CONN_ID, RCV_CONSUMED, DATA: the tail: bytes from RCV_CONSUMED on that the old active
- *	had received and not consumed. Sent before RESUMED.
+ *	had received and not consumed. DATA_POS, if given, is where DATA begins: a tail may take several messages,
+ *	in order, without holes. Sent before RESUMED.
  * @NSR_APP_CONN_RESUMED: S: CONN_ID, RCV_CONSUMED, RCV_TAIL_END, SND_POS, SND_WRITTEN (end of what the old active
  *	is known to have written), RCV_MISSING, RCV_UNCERTAIN, SND_UNCERTAIN, PLANNED.
  * @NSR_APP_CONN_GONE: S: CONN_ID (or HANDLE), WHY (enum nsr_gone of libnsr.h), TEXT.

@@ -35,6 +35,8 @@
 #include <stdint.h>
 #include "term.h"
 
+#define ROLE_SCHEMA_MAJOR	1		/* of the heartbeat and the rules behind it */
+#define ROLE_SCHEMA_MINOR	0
 #define ROLE_EPOCH_NONE		UINT32_MAX	/* "I know of no epoch of this term" */
 #define ROLE_TEXT_MAX		160		/* bytes of an alarm or log text, its NUL included */
 #define ROLE_LAPSES_MAX		16

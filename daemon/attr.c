@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <ctype.h>
 #include <stdlib.h>
+#include "../lib/wire.h"
 #include "attr.h"
 
 bool attr_seq_ok(const void *p, size_t len)
@@ -25,16 +25,6 @@ bool attr_seq_ok(const void *p, size_t len)
 	return true;
 }
 
-bool attr_name_ok(const char *name)
-{
-	const char *c;
-
-	for (c = name; *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("_.-", *c))
-			return false;
-	return c != name;
-}
-
 bool attr_name(const struct nlattr *a, char *name, size_t size)
 {
 	size_t len = strnlen(attr_data(a), attr_len(a));
@@ -43,7 +33,7 @@ bool attr_name(const struct nlattr *a, char *name, size_t size)
 		return false;
 	memcpy(name, attr_data(a), len);
 	name[len] = '\0';
-	return attr_name_ok(name);
+	return nsr_wire_name_ok(name);
 }
 
 void attr_buf_free(struct attr_buf *b)

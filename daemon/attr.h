@@ -56,9 +56,8 @@ static inline bool attr_u64(const struct nlattr *a, uint64_t *v)
 	return attr_get(a, v, sizeof(*v));
 }
 
-/* A name: 1…size-1 bytes of [A-Za-z0-9_.-], with or without a NUL at its end. */
+/* A name (nsr_wire_name_ok()) of less than size bytes, with or without a NUL at its end. */
 bool attr_name(const struct nlattr *a, char *name, size_t size);
-bool attr_name_ok(const char *name);
 
 /** struct attr_buf - attributes under construction; all zero is an empty one */
 struct attr_buf {

@@ -6,20 +6,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../lib/wire.h"
 #include "attr.h"
 #include "store_priv.h"
 
 #define OPS_MAX	(1u << 20)	/* in one transaction */
 
-/** struct op - one step of a plan; data still lies in the transaction */
+/** struct op - one step of a plan; its bytes still lie in the transaction */
 struct op {
-	uint8_t kind;
-	bool has_consumed, has_pos, has_written, bound;
-	uint64_t conn_id, consumed, tail_end, pos, written;
-	const uint8_t *key;
-	size_t key_len;
-	const struct nlattr *nest;	/* its VALUE or DATA attributes are walked again */
-	struct nsr_store_conn *conn;
+	struct nsr_wire_op w;
+	struct nsr_store_conn *conn;	/* NULL: not bound */
 	struct nsr_store_state *state;	/* PUT: made ready; NULL: goes on the former one (DATA_POS) */
 };
 
@@ -40,114 +36,53 @@ static int bad(struct plan *p, const char *what)
 	return store_fail(p->st, -EBADMSG, "transaction, step %zu: %s", p->nr + 1, what);
 }
 
-static size_t chunks_len(const struct op *op, uint16_t type)
+static bool op_has(const struct op *op, enum nsr_app_attr attr)
 {
-	const struct nlattr *attr;
-	size_t n = 0;
-
-	mnl_attr_for_each_nested(attr, op->nest)
-		if (mnl_attr_get_type(attr) == type)
-			n += attr_len(attr);
-	return n;
-}
-
-static int op_attr(struct plan *p, struct op *op, const struct nlattr *a)
-{
-	bool ok = true;
-
-	switch (mnl_attr_get_type(a)) {
-	case NSR_APP_A_OP_KIND:
-		ok = attr_u8(a, &op->kind);
-		break;
-	case NSR_APP_A_CONN_ID:
-		ok = attr_u64(a, &op->conn_id) && op->conn_id;
-		op->bound = true;
-		break;
-	case NSR_APP_A_HANDLE:
-		return bad(p, "a connection named by handle, not by id");
-	case NSR_APP_A_KEY:
-		op->key = attr_data(a);
-		op->key_len = attr_len(a);
-		ok = op->key_len && op->key_len <= NSR_APP_KEY_MAX;
-		break;
-	case NSR_APP_A_VALUE:
-	case NSR_APP_A_DATA:
-		ok = attr_len(a) <= NSR_APP_CHUNK_MAX;
-		break;
-	case NSR_APP_A_RCV_CONSUMED:
-		ok = op->has_consumed = attr_u64(a, &op->consumed);
-		break;
-	case NSR_APP_A_RCV_TAIL_END:
-		ok = attr_u64(a, &op->tail_end);
-		break;
-	case NSR_APP_A_DATA_POS:
-		ok = op->has_pos = attr_u64(a, &op->pos);
-		break;
-	case NSR_APP_A_SND_WRITTEN:
-		ok = op->has_written = attr_u64(a, &op->written);
-		break;
-	}
-	return ok ? 0 : bad(p, "an attribute of a wrong length");
-}
-
-/* ---- PUT, DEL ---- */
-
-/* A value's first bytes: the state that will carry it, not linked yet. */
-static int plan_put_first(struct plan *p, struct op *op, size_t len)
-{
-	struct nsr_store_state *s = calloc(1, sizeof(*s) + op->key_len);
-
-	if (!s)
-		return store_fail(p->st, -ENOMEM, "out of memory for a value");
-	op->state = s;
-	p->last = s;
-	s->app = p->app;
-	s->conn = op->conn;
-	s->key_len = (uint8_t)op->key_len;
-	memcpy(s->key, op->key, op->key_len);
-	s->hash = store_state_hash(p->app, op->conn ? op->conn_id : 0, op->key, op->key_len);
-	s->value = malloc(len ? len : 1);
-	if (!s->value)
-		return store_fail(p->st, -ENOMEM, "out of memory for a value");
-	p->states++;
-	p->bytes += sizeof(*s) + op->key_len;
-	return table_room(&p->st->by_key);
-}
-
-static int plan_put_more(struct plan *p, struct op *op, size_t len)
-{
-	struct nsr_store_state *s = p->last;
-	uint8_t *value;
-
-	if (!s || s->conn != op->conn || s->key_len != op->key_len ||
-	    memcmp(s->key, op->key, op->key_len) || op->pos != s->value_len)
-		return bad(p, "a value goes on that did not begin");
-	value = realloc(s->value, s->value_len + len + 1);
-	if (!value)
-		return store_fail(p->st, -ENOMEM, "out of memory for a value");
-	s->value = value;
-	return 0;
+	return op->w.has & NSR_WIRE_BIT(attr);
 }
 
 static int plan_put(struct plan *p, struct op *op)
 {
-	size_t len = chunks_len(op, NSR_APP_A_VALUE), before = op->has_pos ? op->pos : 0;
-	const struct nlattr *attr;
-	int err;
+	const struct nsr_wire_op *w = &op->w;
+	struct nsr_store_state *s = calloc(1, sizeof(*s) + w->key_len);
 
-	if (!op->key)
-		return bad(p, "PUT without a KEY");
-	if (before > NSR_APP_VALUE_MAX || before + len > NSR_APP_VALUE_MAX)
-		return bad(p, "a value of more than 65536 bytes");
-	err = before ? plan_put_more(p, op, len) : plan_put_first(p, op, len);
-	if (err)
-		return err;
-	p->bytes += len;
-	mnl_attr_for_each_nested(attr, op->nest)
-		if (mnl_attr_get_type(attr) == NSR_APP_A_VALUE) {
-			memcpy(p->last->value + p->last->value_len, attr_data(attr), attr_len(attr));
-			p->last->value_len += attr_len(attr);
-		}
+	op->state = p->last = s;
+	if (!s)
+		return store_fail(p->st, -ENOMEM, "out of memory for a value");
+	s->app = p->app;
+	s->conn = op->conn;
+	s->key_len = (uint8_t)w->key_len;
+	memcpy(s->key, w->key, w->key_len);
+	s->hash = store_state_hash(p->app, w->conn_id, w->key, w->key_len);
+	s->value = malloc(w->value_len + 1);
+	if (!s->value)
+		return store_fail(p->st, -ENOMEM, "out of memory for a value");
+	nsr_wire_op_bytes(w, NSR_APP_A_VALUE, s->value);
+	s->value_len = w->value_len;
+	p->states++;
+	p->bytes += store_state_size(s);
+	return table_room(&p->st->by_key);
+}
+
+/* A value that is too long for one attribute goes on behind its first part. */
+static int plan_put_more(struct plan *p, struct op *op)
+{
+	const struct nsr_wire_op *w = &op->w;
+	struct nsr_store_state *s = p->last;
+	uint8_t *value;
+
+	if (!s || s->conn != op->conn || s->key_len != w->key_len || memcmp(s->key, w->key, w->key_len) ||
+	    w->data_pos != s->value_len)
+		return bad(p, "a value goes on that did not begin just before");
+	if (s->value_len + w->value_len > NSR_APP_VALUE_MAX)
+		return bad(p, "a value longer than NSR_APP_VALUE_MAX");
+	value = realloc(s->value, s->value_len + w->value_len + 1);
+	if (!value)
+		return store_fail(p->st, -ENOMEM, "out of memory for a value");
+	s->value = value;
+	nsr_wire_op_bytes(w, NSR_APP_A_VALUE, value + s->value_len);
+	s->value_len += w->value_len;
+	p->bytes += w->value_len;
 	return 0;
 }
 
@@ -156,32 +91,31 @@ static int plan_put(struct plan *p, struct op *op)
 /* What carry_conn() will do to the positions. */
 static void plan_advance(struct nsr_store_conn *c, const struct op *op, size_t len)
 {
-	uint64_t end = op->pos + len;
+	uint64_t end = op->w.data_pos + len;
+	bool consumed = op_has(op, NSR_APP_A_RCV_CONSUMED);
 
-	if (op->has_consumed && (!c->plan.has || c->plan.first)) {
+	if (consumed && (!c->plan.has || c->plan.first)) {
 		c->plan.has = true;
 		c->plan.first = false;
-		c->plan.consumed = c->plan.end = op->consumed;
+		c->plan.consumed = c->plan.end = op->w.rcv_consumed;
 	}
-	if (op->has_consumed && op->consumed > c->plan.consumed) {
-		c->plan.consumed = op->consumed;
-		if (c->plan.end < op->consumed)
-			c->plan.end = op->consumed;
+	if (consumed && op->w.rcv_consumed > c->plan.consumed) {
+		c->plan.consumed = op->w.rcv_consumed;
+		if (c->plan.end < op->w.rcv_consumed)
+			c->plan.end = op->w.rcv_consumed;
 	}
-	if (c->plan.has && op->has_pos && op->pos <= c->plan.end && end > c->plan.end)
+	if (c->plan.has && len && op->w.data_pos <= c->plan.end && end > c->plan.end)
 		c->plan.end = end;
 }
 
 static int plan_conn(struct plan *p, struct op *op)
 {
 	struct nsr_store_conn *c = op->conn;
-	size_t len = chunks_len(op, NSR_APP_A_DATA);
+	size_t len = op->w.data_len;
 
-	if (!c)
-		return bad(p, "CONN without a connection");
-	if (len && !op->has_pos)
+	if (len && !op_has(op, NSR_APP_A_DATA_POS))
 		return bad(p, "DATA without DATA_POS");
-	if (op->pos + len < op->pos)
+	if (op->w.data_pos + len < op->w.data_pos)
 		return bad(p, "DATA_POS too large");
 	if (!c->plan.touched) {
 		c->plan.touched = true;
@@ -252,9 +186,9 @@ static void tail_consume(struct nsr_store_conn *c, uint64_t to)
 static void carry_data(struct nsr_store_conn *c, const struct op *op)
 {
 	const struct nlattr *attr;
-	uint64_t pos = op->pos;
+	uint64_t pos = op->w.data_pos;
 
-	mnl_attr_for_each_nested(attr, op->nest) {
+	mnl_attr_for_each_nested(attr, op->w.attr) {
 		size_t n = attr_len(attr), skip;
 
 		if (mnl_attr_get_type(attr) != NSR_APP_A_DATA)
@@ -271,23 +205,24 @@ static void carry_data(struct nsr_store_conn *c, const struct op *op)
 static void carry_conn(struct plan *p, const struct op *op)
 {
 	struct nsr_store_conn *c = op->conn;
-	bool first = c->pos_mark != p->st->mark;
+	bool first = c->pos_mark != p->st->mark, consumed = op_has(op, NSR_APP_A_RCV_CONSUMED);
 
 	c->app = p->app;
-	if (op->has_consumed && (!c->has_rcv || first)) {
+	if (consumed && (!c->has_rcv || first)) {
 		c->has_rcv = true;
-		c->rcv_consumed = c->rcv_tail_end = op->consumed;
+		c->rcv_consumed = c->rcv_tail_end = op->w.rcv_consumed;
 		c->tail = c->tail_buf;
-	} else if (op->has_consumed && op->consumed > c->rcv_consumed) {
-		tail_consume(c, op->consumed);
+	} else if (consumed && op->w.rcv_consumed > c->rcv_consumed) {
+		tail_consume(c, op->w.rcv_consumed);
 	}
-	if (c->has_rcv && op->has_pos)
+	if (c->has_rcv && op->w.data_len)
 		carry_data(c, op);
-	if (op->has_written && (!c->has_snd || first || op->written > c->snd_written)) {
+	if (op_has(op, NSR_APP_A_SND_WRITTEN) &&
+	    (!c->has_snd || first || op->w.snd_written > c->snd_written)) {
 		c->has_snd = true;
-		c->snd_written = op->written;
+		c->snd_written = op->w.snd_written;
 	}
-	if (op->has_consumed)
+	if (consumed)
 		c->pos_mark = p->st->mark;
 }
 
@@ -297,15 +232,19 @@ static int plan_bind(struct plan *p, struct op *op)
 {
 	struct nsr_store_conn *c, **made;
 
-	if (!op->bound)
+	if (op_has(op, NSR_APP_A_HANDLE))
+		return bad(p, "a connection named by handle, not by id");
+	if (!op_has(op, NSR_APP_A_CONN_ID))
 		return 0;
-	c = store_conn_get(p->st, op->conn_id);
+	if (!op->w.conn_id)
+		return bad(p, "CONN_ID 0");
+	c = store_conn_get(p->st, op->w.conn_id);
 	if (!c) {
 		made = realloc(p->made, (p->nr_made + 1) * sizeof(*made));
 		if (!made)
 			return store_fail(p->st, -ENOMEM, "out of memory for a transaction");
 		p->made = made;
-		c = store_conn_create(p->st, op->conn_id);
+		c = store_conn_create(p->st, op->w.conn_id);
 		if (!c)
 			return -ENOSPC;
 		p->made[p->nr_made++] = c;
@@ -314,43 +253,24 @@ static int plan_bind(struct plan *p, struct op *op)
 	return 0;
 }
 
-static int plan_op(struct plan *p, const struct nlattr *nest)
+static int plan_op(struct plan *p, const struct nlattr *attr)
 {
 	struct op *op = &p->ops[p->nr];
-	const struct nlattr *attr;
+	const char *why;
 	int err;
 
 	memset(op, 0, sizeof(*op));
-	op->nest = nest;
-	if (!attr_seq_ok(attr_data(nest), attr_len(nest)))
-		return bad(p, "attributes do not fill it");
-	mnl_attr_for_each_nested(attr, nest) {
-		err = op_attr(p, op, attr);
-		if (err)
-			return err;
-	}
+	if (nsr_wire_op_decode(attr, &op->w, &why))
+		return bad(p, why);
 	err = plan_bind(p, op);
 	if (err)
 		return err;
-	if (op->kind != NSR_APP_OP_PUT)
-		p->last = NULL;
-	switch (op->kind) {
-	case NSR_APP_OP_PUT:
-		err = plan_put(p, op);
-		break;
-	case NSR_APP_OP_DEL:
-		err = op->key ? 0 : bad(p, "DEL without a KEY");
-		break;
-	case NSR_APP_OP_CONN:
-		err = plan_conn(p, op);
-		break;
-	case NSR_APP_OP_JOURNAL:
-		err = op->conn && op->has_pos ? 0 : bad(p, "JOURNAL without a connection or DATA_POS");
-		break;
-	default:
-		err = bad(p, "no OP_KIND, or an unknown one");
-	}
-	return err;
+	if (op->w.kind == NSR_APP_OP_PUT)
+		return op->w.data_pos ? plan_put_more(p, op) : plan_put(p, op);
+	p->last = NULL;
+	if (op->w.kind == NSR_APP_OP_CONN)
+		return plan_conn(p, op);
+	return 0;
 }
 
 static int plan_room(struct plan *p)
@@ -394,7 +314,7 @@ static int plan_all(struct plan *p, const void *ops, size_t len)
 		return store_fail(st, -ENOSPC, "the store is full: %zu bytes, and %zu more", st->bytes,
 				  p->bytes);
 	for (i = 0; i < p->nr; i++)
-		if (p->ops[i].kind == NSR_APP_OP_CONN) {
+		if (p->ops[i].w.kind == NSR_APP_OP_CONN) {
 			err = reserve_tail(p, p->ops[i].conn);
 			if (err)
 				return err;
@@ -409,7 +329,7 @@ static void carry_put(struct plan *p, struct op *op)
 	bool same;
 
 	if (!s)
-		return;		/* went on a former step's value, which carries all */
+		return;
 	op->state = NULL;
 	old = store_state_find(st, s->app, s->conn, s->key, s->key_len, s->hash);
 	if (!old) {
@@ -436,8 +356,9 @@ static void carry_put(struct plan *p, struct op *op)
 
 static void carry_del(struct plan *p, const struct op *op)
 {
-	uint32_t hash = store_state_hash(p->app, op->conn ? op->conn_id : 0, op->key, op->key_len);
-	struct nsr_store_state *s = store_state_find(p->st, p->app, op->conn, op->key, op->key_len, hash);
+	uint32_t hash = store_state_hash(p->app, op->w.conn_id, op->w.key, op->w.key_len);
+	struct nsr_store_state *s = store_state_find(p->st, p->app, op->conn, op->w.key, op->w.key_len,
+							     hash);
 
 	if (s)
 		store_state_drop(p->st, s);
@@ -453,11 +374,11 @@ static void carry_out(struct plan *p)
 
 		if (op->conn && !op->conn->present)
 			op->conn->mark = st->mark;
-		if (op->kind == NSR_APP_OP_CONN)
+		if (op->w.kind == NSR_APP_OP_CONN)
 			carry_conn(p, op);
-		else if (op->kind == NSR_APP_OP_PUT)
+		else if (op->w.kind == NSR_APP_OP_PUT)
 			carry_put(p, op);
-		else if (op->kind == NSR_APP_OP_DEL)
+		else if (op->w.kind == NSR_APP_OP_DEL)
 			carry_del(p, op);
 		/* JOURNAL: without an ACK gate no byte waits for it */
 	}
@@ -481,7 +402,7 @@ int nsr_store_txn(struct nsr_store *st, const char *app, const void *ops, size_t
 
 	if (!attr_seq_ok(ops, len))
 		return store_fail(st, -EBADMSG, "transaction: attributes do not fill it");
-	if (strlen(app) > NSR_APP_NAME_MAX || !attr_name_ok(app))
+	if (!nsr_wire_name_ok(app))
 		return store_fail(st, -EBADMSG, "transaction: not an application's name");
 	p.app = store_app_get(st, app);
 	if (!p.app)

@@ -22,6 +22,7 @@ static int __net_init nsr_net_init(struct net *net)
 	mutex_init(&ns->lock);
 	INIT_LIST_HEAD(&ns->groups);
 	spin_lock_init(&ns->event_lock);
+	spin_lock_init(&ns->quick_lock);
 	err = nsr_conn_net_init(ns);
 	if (err)
 		return err;

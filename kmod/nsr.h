@@ -73,6 +73,7 @@ struct nsr_net {
 	struct delayed_work cursor_work;	/* replicates the cursors that moved */
 	struct work_struct scan_work;		/* picks up connections older than their protection */
 	bool scan_again;			/* a socket was busy: cursor_work starts the scan anew */
+	spinlock_t quick_lock;			/* ingress_busy, nomac */
 	bool ingress_busy;			/* some group is not (ACTIVE, settled, not frozen) */
 	bool nomac;				/* some group has no MAC: look at source addresses */
 	bool hooked;				/* inet hooks registered; under lock */
@@ -101,6 +102,7 @@ struct nsr_group_cfg {
 	int ifindex;
 	bool has_mac;
 	u8 mac[ETH_ALEN];
+	bool mute_on_death;
 	u32 settle_ms, segment_life_ms, gap_bound_ms, probe_rate;
 	unsigned int nr_addrs;
 	struct {
@@ -154,6 +156,7 @@ struct nsr_group {
 	/* tuples reset for a gap: exempt from drop-not-reset until the far end has answered */
 	spinlock_t exempt_lock;
 	struct list_head exempt;
+	unsigned int nr_exempt;
 	atomic64_t stats[TCP_NSR_A_STAT_MAX + 1];
 };
 
@@ -239,6 +242,23 @@ struct nsr_conn {
 	bool snd_uncertain;
 };
 
+/** struct nsr_tuple - a connection as a segment or a socket names it; ifindex2: a second device that fits */
+struct nsr_tuple {
+	u8 family;
+	const void *laddr, *raddr;
+	__be16 lport, rport;
+	int ifindex, ifindex2;
+};
+
+/** struct nsr_role_req - ROLE_SET; @generation is replaced by the new one */
+struct nsr_role_req {
+	u8 role;
+	u64 term;
+	u32 term_owner;
+	u64 lease_until;
+	u32 generation;
+};
+
 extern unsigned int nsr_net_id;
 extern struct genl_family nsr_genl_family;
 
@@ -274,11 +294,32 @@ bool nsr_group_may_emit(const struct nsr_group *g);	/* role ACTIVE and boot time
 bool nsr_group_is_active(const struct nsr_group *g);
 struct nsr_group *nsr_group_find(struct nsr_net *ns, u32 id);		/* under ns->lock */
 struct nsr_group *nsr_group_find_rcu(struct nsr_net *ns, u32 id);
+struct nsr_group *nsr_group_find_get(struct nsr_net *ns, u32 id);	/* any context, takes a reference */
 void nsr_group_get(struct nsr_group *g);
 void nsr_group_put(struct nsr_group *g);
 const struct nsr_rule *nsr_rule_match_rcu(struct nsr_net *ns, u8 family, const void *laddr, __be16 lport,
 					  const void *raddr, __be16 rport, int ifindex,
 					  struct nsr_group **group);
+const struct nsr_rule *nsr_rule_match_tuple_rcu(struct nsr_net *ns, const struct nsr_tuple *t,
+						struct nsr_group **group);
+bool nsr_cfg_has_addr(const struct nsr_group_cfg *cfg, u8 family, const void *addr);
+int nsr_group_set(struct nsr_net *ns, u32 id, struct nsr_group_cfg *cfg,
+		  struct netlink_ext_ack *extack);
+int nsr_group_del(struct nsr_net *ns, u32 id, bool flush, struct netlink_ext_ack *extack);
+void nsr_group_flush(struct nsr_net *ns, const struct nsr_group *g);
+void nsr_group_recount(struct nsr_net *ns);
+int nsr_rule_set(struct nsr_group *g, struct nsr_rule *rule, struct netlink_ext_ack *extack);
+int nsr_rule_del(struct nsr_group *g, u32 id, struct netlink_ext_ack *extack);
+bool nsr_group_is_exempt(struct nsr_group *g, const struct nsr_tuple *t);
+void nsr_group_exempt_clear(struct nsr_group *g);
+void nsr_role_init(struct nsr_group *g);
+void nsr_role_exit(struct nsr_group *g);
+void nsr_role_apply(struct nsr_group *g);
+int nsr_role_set(struct nsr_group *g, struct nsr_role_req *req, struct netlink_ext_ack *extack);
+u32 nsr_role_mute(struct nsr_group *g, bool defer);
+int nsr_lease_set(struct nsr_group *g, u64 until, u32 generation, struct netlink_ext_ack *extack);
+void nsr_role_app_died(struct nsr_group *g);	/* any context */
+void nsr_role_freeze(struct nsr_group *g, bool frozen);
 /* nr_unsettled went to 0, or settle_until passed: reports once per reign */
 void nsr_group_check_settled(struct nsr_group *g);	/* any context */
 void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec);	/* any context */
@@ -288,6 +329,7 @@ struct nsr_conn *nsr_conn_create(struct nsr_net *ns, struct nsr_group *g, struct
 int nsr_conn_publish(struct nsr_conn *conn);		/* into the tables; -EEXIST, -ENOSPC */
 bool nsr_conn_unpublish(struct nsr_conn *conn);		/* drops the table's reference; false: was out already */
 void nsr_conn_end(struct nsr_conn *conn);		/* unpublish, and CONN_DEL_NTF if it was published */
+void nsr_conn_retire(struct nsr_conn *conn);		/* CLOSE_ADMIN: shadow closed, or ordinary again; process context */
 struct nsr_conn *nsr_conn_next(struct nsr_net *ns, struct nsr_conn *prev, u64 *serial);
 void nsr_conn_get(struct nsr_conn *conn);
 void nsr_conn_put(struct nsr_conn *conn);
@@ -302,9 +344,18 @@ void nsr_record_capture(struct nsr_record *rec, struct sock *sk);
 void nsr_record_imprint(const struct nsr_record *rec, struct sock *sk, u64 snd_una, u64 rcv_nxt);
 void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur);
 
-/* netlink.c: events; any context */
+bool nsr_track_adopt(struct nsr_net *ns, struct sock *sk);	/* an established socket, if it matches; socket locked */
+
+/* scan.c: connections that are older than their protection; cursor.c; silent.c */
+void nsr_scan_start(struct nsr_net *ns);	/* later */
+void nsr_scan_now(struct nsr_net *ns);		/* process context */
+void nsr_cursor_kick(struct nsr_net *ns);
+void nsr_silent_destroy(struct sock *sk, int err);	/* no segment leaves; process context, takes the socket lock */
+
+/* event.c: events; any context */
 void nsr_event_conn_add(struct nsr_conn *conn);
 void nsr_event_conn_change(struct nsr_conn *conn);	/* adoption state */
+void nsr_event_conn_state(struct nsr_conn *conn, u8 state);	/* TCP state is about to change */
 void nsr_event_conn_del(struct nsr_conn *conn);
 void nsr_event_group(struct nsr_group *g, u8 reason);
 

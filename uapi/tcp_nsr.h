@@ -159,11 +159,18 @@ enum tcp_nsr_close_cause {
 	TCP_NSR_CLOSE_ADMIN,		/* CONN_DEL, FLUSH, MUTE with DESTROY, GROUP_DEL */
 };
 
+/** enum tcp_nsr_on_death - what the death of an application with a protected connection means */
+enum tcp_nsr_on_death {
+	TCP_NSR_ON_DEATH_RELEASE,	/* the connection is closed towards the far end, nothing else */
+	TCP_NSR_ON_DEATH_MUTE,		/* the group is mute before the FIN or RST; not while GATES_OPEN */
+};
+
 /** enum tcp_nsr_group_reason - why a GROUP_NTF was sent */
 enum tcp_nsr_group_reason {
 	TCP_NSR_GROUP_ROLE,		/* ROLE_SET or MUTE */
 	TCP_NSR_GROUP_LAPSED,		/* LEASE_UNTIL passed while ACTIVE */
 	TCP_NSR_GROUP_SETTLED,		/* every shadow resumed, closed or reset */
+	TCP_NSR_GROUP_DEATH,		/* role is STANDBY now: an application died, see ON_DEATH */
 };
 
 /* TCP_NSR_A_CONN_FLAGS */
@@ -336,6 +343,7 @@ enum tcp_nsr_attr {
 	TCP_NSR_A_FLUSH,		/* flag */
 	TCP_NSR_A_DESTROY,		/* flag */
 	TCP_NSR_A_RESET,		/* flag */
+	TCP_NSR_A_ON_DEATH,		/* u8: enum tcp_nsr_on_death, of the group; absent: RELEASE */
 
 	__TCP_NSR_A_MAX,
 	TCP_NSR_A_MAX = __TCP_NSR_A_MAX - 1

@@ -39,7 +39,7 @@ struct session {
 	ev_io io;
 	ev_timer hold, keepalive;
 	bool blocked;			/* until conn_writable */
-	bool keepalive_due, heard, rest_seen;
+	bool keepalive_due, heard;
 	enum announce_phase phase;
 	struct rib_iter walk, snapshot_walk;
 	enum { SNAP_DONE, SNAP_PARAMS, SNAP_IN, SNAP_OUT } snapshot;
@@ -71,7 +71,8 @@ struct bgp {
 	struct config *cfg;
 	struct nsr *nsr;
 	enum nsr_role role;
-	bool role_known, link_up;
+	bool role_known;
+	bool resyncing;			/* standby: the networks not seen by `synced` are of the past */
 	bool speaking;			/* accepts, dials, sends: active, or without nsrd */
 	bool commit_blocked;
 	struct rib networks;		/* in force: from the file, or from the other box */
@@ -87,7 +88,7 @@ struct bgp {
 };
 
 /* log.c */
-enum level { LOG_LVL_ERROR, LOG_LVL_NOTICE, LOG_LVL_DEBUG };
+enum level { LOG_LVL_NONE, LOG_LVL_ERROR, LOG_LVL_NOTICE, LOG_LVL_DEBUG };
 extern enum level log_level;
 void bgp_log(enum level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void peer_log(const struct peer *p, enum level level, const char *fmt, ...)

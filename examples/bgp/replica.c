@@ -152,12 +152,25 @@ bool replica_snapshot_step(struct bgp *bgp)
 	return false;
 }
 
+/*
+ * While nsrd is connected and holds its store, it says what goes as well as what comes. Only when it
+ * begins anew does silence mean deletion, and then for the networks alone: what is bound to a
+ * connection went with it.
+ */
+static void resync_begin(struct bgp *bgp)
+{
+	if (!bgp->resyncing)
+		rib_unmark(&bgp->networks);
+	bgp->resyncing = true;
+}
+
 static void on_link(void *data, int up)
 {
 	struct bgp *bgp = data;
 
 	/* Sessions do not depend on it: with nsrd away there is no standby, and that is all. */
-	bgp->link_up = up;
+	if (up)
+		resync_begin(bgp);
 	bgp_log(LOG_LVL_NOTICE, up ? "nsrd is there" : "nsrd is away; sessions go on without a standby");
 }
 
@@ -199,8 +212,9 @@ static void become_standby(struct bgp *bgp)
 				session_close(s, NSR_RST, "this box is standby");
 		}
 	}
-	rib_unmark(&bgp->networks);
 	bgp->snapshot = BGP_SNAP_NONE;
+	bgp->resyncing = false;
+	resync_begin(bgp);	/* what we announced by ourselves is not what is in force now */
 }
 
 static void on_role(void *data, enum nsr_role role, uint64_t term, unsigned int deadline_ms)
@@ -262,7 +276,10 @@ static void on_conn_gone(void *data, struct nsr_conn *conn, enum nsr_gone why)
 	};
 	struct session *s = nsr_conn_get_data(conn);
 
-	(void)data;
+	if (why == NSR_GONE_RESYNC)
+		resync_begin(data);
+	if (s && (why == NSR_GONE_RESYNC || why == NSR_GONE_DEMOTED))
+		s->params.state = SESSION_NEW;		/* not lost: it goes on elsewhere */
 	if (s)
 		session_close(s, NSR_RST, names[why]);
 	else
@@ -322,7 +339,6 @@ static bool apply_rest(struct session *s, const void *val, size_t len)
 	if (!state_rest_decode(val, len, &rest, &s->rest_len))
 		return false;
 	memcpy(s->rest, rest, s->rest_len);
-	s->rest_seen = true;
 	return true;
 }
 
@@ -359,26 +375,13 @@ static void on_state(void *data, struct nsr_conn *conn, const void *key, size_t 
 		broken(bgp, s);
 }
 
-/* Everything that exists has been named: the rest is of the past. */
 static void on_synced(void *data)
 {
 	struct bgp *bgp = data;
-	struct session *s;
-	struct peer *p;
 
-	rib_sweep(&bgp->networks);
-	rib_unmark(&bgp->networks);
-	for (p = bgp->peers; p; p = p->next) {
-		for (s = p->sessions; s; s = s->next) {
-			rib_sweep(&s->in);
-			rib_sweep(&s->out);
-			rib_unmark(&s->in);
-			rib_unmark(&s->out);
-			if (!s->rest_seen)
-				s->rest_len = 0;
-			s->rest_seen = false;
-		}
-	}
+	if (bgp->resyncing)
+		rib_sweep(&bgp->networks);
+	bgp->resyncing = false;
 	bgp_log(LOG_LVL_NOTICE, "in step with the active box: %zu networks", bgp->networks.count);
 }
 

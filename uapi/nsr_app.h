@@ -42,7 +42,7 @@
  * @NSR_APP_DETACH: C: CONN_ID or HANDLE: the application is done with it (its socket is closed or UNPROTECT
  *	given: goes on as an ordinary one).
  * @NSR_APP_SET_GAP: C: CONN_ID, GAP (enum tcp_nsr_gap).
- * @NSR_APP_TXN: C on the active: a piece of a transaction: TXN (number, grows by 1), OPs in order; LAST set on
+ * @NSR_APP_TXN: C on the active: a piece of a transaction: TXN (grows by 1; goes on over reconnects), OPs in order; LAST set on
  *	the piece that ends it. Only with that piece does anything of it count. An OP that names a connection
  *	which is gone by now is dropped, not refused; so is a TXN that crossed a change of role. S on the
  *	standby: whole state as OPs of kind PUT/DEL (no LAST: each stands alone; a value's OPs in one message).

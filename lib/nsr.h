@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nsr.h: how libnsr's files meet. Not installed.
+ *
+ *	wire.c     (pure) messages, encoded and decoded with bounds
+ *	table.c    (pure) objects by key
+ *	stream.c   bytes received and not consumed, positions of a socket
+ *	conn.c     one connection: attach, close, receive, send
+ *	txn.c      the open transaction: put, del, commit, snapshot
+ *	link.c     the socket to nsrd: connect, back off, queue, receive
+ *	events.c   what nsrd says: role, shadows, state
+ *	leave.c    planned switchover, this side
+ *	handle.c   open, close, dispatch
+ *
+ * A handle belongs to one thread; there are no locks. Callbacks run only while nsr->dispatching, and
+ * may free any connection, the current one included, and the handle: whoever called back touches
+ * nothing afterwards that it has not looked up again, and asks nsr->closing.
+ */
+#ifndef NSR_INTERNAL_H
+#define NSR_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+#include "libnsr.h"
+#include "list.h"
+#include "table.h"
+#include "wire.h"
+
+/* Bytes that may wait for nsrd. Above it the link is given up: a daemon that takes nothing must not
+ * cost the application its memory; the snapshot after the reconnect replaces what was dropped. */
+#define NSR_QUEUE_MAX	(256u << 20)
+#define NSR_BACKOFF_MIN	50u		/* ms */
+#define NSR_BACKOFF_MAX	2000u
+#define NSR_LEAVE_POLL	10u		/* ms between two looks at what the far ends have acknowledged */
+
+enum link_state {
+	LINK_DOWN,		/* no socket; retry_at says when next */
+	LINK_HELLO,		/* HELLO sent, no WELCOME yet */
+	LINK_UP,
+	LINK_REFUSED,		/* for good: nsr->final */
+};
+
+enum leave_state {
+	LEAVE_NOT,
+	LEAVE_WAIT,		/* nsr_left() was called; far ends have not acknowledged all */
+	LEAVE_SAID,		/* LEFT sent */
+	LEAVE_DRAINED,		/* DRAINED sent: sockets stay unread */
+};
+
+/** struct stream - bytes received and not consumed, and the positions around them
+ *
+ * @consumed <= @read <= @end; data[] holds [consumed, end). @shipped: nsrd has the tail up to here.
+ */
+struct stream {
+	uint64_t consumed, read, end, shipped;
+	uint8_t *buf;
+	size_t head, size;		/* data[] = buf + head */
+	bool eof;
+};
+
+/** struct acked - newest value of a position that a transaction up to the last acknowledged one had
+ *
+ * Two slots suffice for a lower bound that never stops growing: the older is kept until it is acknowledged.
+ */
+struct acked {
+	uint64_t value;
+	struct {
+		uint64_t txn, value;	/* txn 0: empty */
+	} older, newer;
+};
+
+#define TODO_GONE	1u
+#define TODO_RESUMED	2u
+
+/** struct nsr_conn - a connection, from attach or CONN_ADDED until nsr_conn_close() */
+struct nsr_conn {
+	struct nsr *nsr;
+	struct list node;		/* nsr->conns */
+	struct list dirty;		/* nsr->dirty: positions changed since the last commit */
+	struct list todo_node;		/* nsr->todo: callbacks to run */
+	unsigned int todo;		/* TODO_* */
+	struct table_node by_handle, by_id, by_fd;
+	uint32_t handle;		/* never 0 */
+	uint64_t id;			/* 0: not known yet */
+	int fd;
+	void *data;
+
+	bool shadow;			/* CONN_ADDED, not resumed yet */
+	bool gone;			/* conn_gone is due or was called */
+	bool answered;			/* nsrd has said what it is: mode is meant */
+	bool whole;			/* the next transaction names all positions and the whole tail */
+	bool want_write;		/* fd is in nsr->epfd for EPOLLOUT */
+	bool shut;			/* FIN given */
+	bool active_open, is_protected;
+	enum nsr_gone why;
+	enum nsr_mode mode;
+	enum nsr_gap gap;
+	uint64_t cookie;
+	struct sockaddr_storage local, remote;
+	char reason[64];
+
+	struct stream rcv;
+	uint64_t rcv_committed;		/* of the last commit */
+	struct acked rcv_acked;
+	uint64_t snd_written, snd_committed;
+};
+
+/** struct msg - a message that waits for room in the socket */
+struct msg {
+	struct list node;
+	size_t len;
+	uint8_t data[];
+};
+
+struct nsr {
+	struct nsr_listener cb;		/* what the application gave, the rest NULL */
+	void *data;
+	char group[NSR_APP_NAME_MAX + 1], app[NSR_APP_NAME_MAX + 1];
+	struct sockaddr_un addr;
+
+	/* link.c */
+	enum link_state link;
+	int sock;			/* -1: none */
+	bool told_up;			/* what the link callback said last */
+	bool deaf;			/* writing failed: read what is left, then it is over */
+	bool want_room;			/* sock is in epfd for EPOLLOUT */
+	uint32_t seq_out, seq_in;
+	unsigned int backoff;		/* ms */
+	struct list queue;		/* struct msg */
+	size_t queued;			/* bytes in queue */
+	uint64_t *rx, *tx;		/* NSR_APP_MSG_MAX bytes each */
+	int final;			/* negative errno: refused for good */
+	char text[NSR_WIRE_TEXT_MAX + 1];
+
+	/* handle.c */
+	int epfd, timerfd;
+	uint64_t retry_at, poll_at;	/* CLOCK_MONOTONIC ms; 0: not armed */
+	bool dispatching, closing;
+	unsigned int calls;		/* callbacks run by this dispatch */
+
+	/* events.c */
+	enum nsr_role role;
+	uint64_t term;
+	bool role_known;		/* the role callback has been called */
+	struct list conns, dirty, todo;
+	struct table by_handle, by_id, by_fd;
+	uint32_t next_handle;
+
+	/* txn.c */
+	uint64_t *piece;		/* NSR_APP_MSG_MAX bytes: the piece under construction */
+	struct nsr_wire_buf ops;	/* in piece */
+	bool open;			/* a transaction has begun: its number is txn */
+	bool begun;			/* a piece of it has left */
+	uint64_t txn, txn_acked;	/* number of the last begun, acknowledged */
+	bool snapshot;			/* between SNAPSHOT and nsr_snapshot_done() */
+	uint32_t epoch;
+
+	/* leave.c */
+	enum leave_state leave;
+};
+
+/* Runs a callback of the listener, if there is one. */
+#define nsr_call(nsr, what, ...) \
+	do { \
+		if ((nsr)->cb.what) { \
+			(nsr)->calls++; \
+			(nsr)->cb.what((nsr)->data, __VA_ARGS__); \
+		} \
+	} while (0)
+#define nsr_call0(nsr, what) \
+	do { \
+		if ((nsr)->cb.what) { \
+			(nsr)->calls++; \
+			(nsr)->cb.what((nsr)->data); \
+		} \
+	} while (0)
+
+/* ---- stream.c ---- */
+void nsr_stream_init(struct stream *s, uint64_t pos);
+void nsr_stream_free(struct stream *s);
+size_t nsr_stream_len(const struct stream *s);			/* bytes held */
+const uint8_t *nsr_stream_at(const struct stream *s, uint64_t pos);
+int nsr_stream_reserve(struct stream *s, size_t n);		/* -ENOMEM */
+void nsr_stream_append(struct stream *s, const void *p, size_t n);	/* after reserve */
+size_t nsr_stream_read(struct stream *s, void *buf, size_t n);	/* moves read */
+int nsr_stream_consume(struct stream *s, size_t n);		/* -ERANGE */
+void nsr_stream_rewind(struct stream *s);			/* read := consumed */
+void nsr_stream_shift(struct stream *s, uint64_t by);
+/* From the socket into the stream, at most NSR_TAIL_MAX held. Bytes, 0 at FIN, negative errno;
+ * -ENOBUFS: the stream is full. */
+ssize_t nsr_stream_fill(struct stream *s, int fd, size_t n);
+/* Positions of an established socket as of now. -ENOTCONN, -errno. */
+int nsr_stream_positions(int fd, uint64_t *rcv, uint64_t *snd);
+
+/* ---- conn.c ---- */
+struct nsr_conn *nsr_conn_create(struct nsr *nsr, int fd);	/* NULL: ENOMEM */
+void nsr_conn_free(struct nsr_conn *conn);			/* does not touch fd */
+int nsr_conn_set_id(struct nsr_conn *conn, uint64_t id);
+struct nsr_conn *nsr_conn_by_id(struct nsr *nsr, uint64_t id);
+struct nsr_conn *nsr_conn_by_handle(struct nsr *nsr, uint32_t handle);
+bool nsr_conn_counts(const struct nsr_conn *conn);	/* its group's role is its own */
+void nsr_conn_send_attach(struct nsr_conn *conn);
+void nsr_conn_mark(struct nsr_conn *conn);		/* positions changed */
+void nsr_conn_todo(struct nsr_conn *conn, unsigned int what);
+void nsr_conn_set_gone(struct nsr_conn *conn, enum nsr_gone why);
+void nsr_conn_fill_info(const struct nsr_conn *conn, struct nsr_conn_info *info);
+void nsr_conn_event(struct nsr *nsr, uint32_t handle);	/* epoll: may write again */
+uint64_t nsr_acked_value(struct acked *a, uint64_t txn_acked);
+void nsr_acked_commit(struct acked *a, uint64_t txn, uint64_t value, uint64_t txn_acked);
+
+/* ---- txn.c ---- */
+void nsr_txn_discard(struct nsr *nsr);
+bool nsr_txn_wanted(const struct nsr *nsr);	/* there is somebody to ship it to */
+
+/* ---- link.c ---- */
+/* A message in nsr->tx; then nsr_link_send(). Sent at once, or queued. */
+struct nsr_wire_buf nsr_link_begin(struct nsr *nsr, unsigned int type);
+void nsr_link_send(struct nsr *nsr, struct nsr_wire_buf *b);
+bool nsr_link_flush(struct nsr *nsr);			/* true: nothing waits */
+void nsr_link_connect(struct nsr *nsr);
+void nsr_link_event(struct nsr *nsr, uint32_t events);
+void nsr_link_close(struct nsr *nsr);			/* socket and queue only, no callback */
+/* The link is given up, and dialled again later; callback link(0) if it was up. Dispatch only. */
+void nsr_link_lost(struct nsr *nsr, const char *why);
+
+/* ---- events.c ---- */
+/* -EPROTO: the link is to be given up, for *why. */
+int nsr_event(struct nsr *nsr, const struct nsr_wire *w, int *fd, const char **why);
+void nsr_run_todo(struct nsr *nsr);
+
+/* ---- leave.c ---- */
+void nsr_leave_poll(struct nsr *nsr);			/* timer */
+void nsr_leave_frozen(struct nsr *nsr);
+void nsr_leave_again(struct nsr *nsr);			/* the link was found again, still leaving */
+
+/* ---- handle.c ---- */
+uint64_t nsr_now_ms(void);
+void nsr_timer_arm(struct nsr *nsr);
+void nsr_say(struct nsr *nsr, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif /* NSR_INTERNAL_H */

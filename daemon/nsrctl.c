@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../uapi/nsr_app.h"
+#include "nsrctl.h"
+
+static const struct cmd *const cmds[] = {
+	&cmd_show, &cmd_events, &cmd_switchover, &cmd_resync, &cmd_flush, &cmd_force_active, &cmd_clear,
+};
+
+#define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))
+
+static void usage(FILE *f)
+{
+	fprintf(f, "usage: nsrctl [-s SOCKET] [--json] VERB [ARGUMENT]...\n\n");
+	for (size_t i = 0; i < NR_CMDS; i++)
+		fprintf(f, "  %-13s %-34s %s\n", cmds[i]->name, cmds[i]->args, cmds[i]->help);
+	fprintf(f, "\n  -j, --json           machine-readable, one object with \"version\": 1\n"
+		"  -s, --socket SOCKET  nsrd's control socket (default %s)\n"
+		"exit status: 0 done, 1 failed, 2 usage\n", NSR_CONTROL_SOCKET);
+}
+
+int ctl_usage(const struct cmd *cmd, const char *what)
+{
+	fprintf(stderr, "nsrctl %s: %s\nusage: nsrctl %s %s\n", cmd->name, what, cmd->name, cmd->args);
+	return EXIT_USAGE;
+}
+
+void ctl_print_json(const json_t *o)
+{
+	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	fflush(stdout);
+}
+
+static bool ctl_connect(struct ctl *c)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	if (c->fd >= 0)
+		return true;
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", c->socket);
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd >= 0 && !connect(c->fd, (struct sockaddr *)&sun, sizeof(sun)))
+		return true;
+	fprintf(stderr, "nsrctl: %s: %s%s\n", c->socket, strerror(errno),
+		errno == EACCES ? ": be root" : ": is nsrd running? another socket: -s SOCKET");
+	return false;
+}
+
+json_t *ctl_next(struct ctl *c)
+{
+	json_error_t err;
+	json_t *o;
+	char *end;
+	ssize_t n;
+
+	while (!(end = memchr(c->buf, '\n', c->len))) {
+		if (c->size - c->len < 65536) {
+			char *more = realloc(c->buf, c->size * 2 + 65536);
+
+			if (!more)
+				return NULL;
+			c->buf = more;
+			c->size = c->size * 2 + 65536;
+		}
+		n = read(c->fd, c->buf + c->len, c->size - c->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return NULL;
+		c->len += (size_t)n;
+	}
+	o = json_loadb(c->buf, (size_t)(end - c->buf), 0, &err);
+	c->len -= (size_t)(end - c->buf) + 1;
+	memmove(c->buf, end + 1, c->len);
+	return o;
+}
+
+json_t *ctl_ask(struct ctl *c, json_t *request)
+{
+	char *line = json_dumps(request, JSON_COMPACT);
+	json_t *o = NULL;
+
+	json_decref(request);
+	if (line && ctl_connect(c)) {
+		if (dprintf(c->fd, "%s\n", line) > 0)
+			o = ctl_next(c);
+		if (!o)
+			fprintf(stderr, "nsrctl: nsrd has ended without an answer\n");
+	}
+	free(line);
+	if (o && !json_is_true(json_object_get(o, "ok"))) {
+		if (c->json)
+			ctl_print_json(o);
+		fprintf(stderr, "nsrctl: %s\n", json_string_value(json_object_get(o, "error")));
+		json_decref(o);
+		o = NULL;
+	}
+	return o;
+}
+
+bool ctl_confirm(bool yes, const char *what)
+{
+	char line[16];
+
+	if (yes || !isatty(0))
+		return true;
+	fprintf(stderr, "%s Go on? [y/N] ", what);
+	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+int ctl_simple(struct ctl *c, const struct cmd *cmd, const char *question, int argc, char **argv)
+{
+	json_t *req = json_pack("{s:s}", "verb", cmd->name), *o;
+	const char *group = NULL;
+	bool yes = !question;
+
+	for (int i = 1; i < argc; i++) {
+		if (question && (!strcmp(argv[i], "--yes") || !strcmp(argv[i], "-y"))) {
+			yes = true;
+		} else if (argv[i][0] == '-' || group) {
+			json_decref(req);
+			return ctl_usage(cmd, argv[i]);
+		} else {
+			group = argv[i];
+		}
+	}
+	if (group)
+		json_object_set_new(req, "group", json_string(group));
+	if (!ctl_confirm(yes, question)) {
+		json_decref(req);
+		return EXIT_FAILED;
+	}
+	o = ctl_ask(c, req);
+	if (o && c->json)
+		ctl_print_json(o);
+	json_decref(o);
+	return o ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int run(struct ctl *c, int argc, char **argv)
+{
+	for (size_t i = 0; i < NR_CMDS; i++)
+		if (!strcmp(argv[0], cmds[i]->name))
+			return cmds[i]->run(c, argc, argv);
+	fprintf(stderr, "nsrctl: verb \"%s\" is unknown\n", argv[0]);
+	usage(stderr);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "json", no_argument, NULL, 'j' }, { "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
+	};
+	struct ctl c = { .socket = NSR_CONTROL_SOCKET, .fd = -1 };
+	int opt, status;
+
+	if (getenv("NSRD_CONTROL"))
+		c.socket = getenv("NSRD_CONTROL");
+	/* "+": what follows the verb is the verb's; --json may stand there too */
+	while ((opt = getopt_long(argc, argv, "+js:h", longopts, NULL)) != -1) {
+		switch (opt) {
+		case 'j':
+			c.json = true;
+			break;
+		case 's':
+			c.socket = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return EXIT_DONE;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	argc -= optind;
+	argv += optind;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json"))
+			continue;
+		c.json = true;
+		memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof(*argv));
+		argc--;
+		i--;
+	}
+	if (!argc || (argc == 2 && !strcmp(argv[1], "--help"))) {
+		usage(argc ? stdout : stderr);
+		return argc ? EXIT_DONE : EXIT_USAGE;
+	}
+	status = run(&c, argc, argv);
+	if (c.fd >= 0)
+		close(c.fd);
+	free(c.buf);
+	return status;
+}

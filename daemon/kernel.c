@@ -343,7 +343,7 @@ static int take_conns(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *a;
 
 	mnl_attr_for_each(a, nlh, GENL_HDRLEN)
-		if (mnl_attr_get_type(a) == TCP_NSR_A_CONN)
+		if (mnl_attr_get_type(a) == TCP_NSR_A_CONN && w->each)
 			w->each(a, w->data);
 	return 0;
 }

@@ -164,8 +164,12 @@ void sync_stop_snapshot(struct group *g);	/* abandon it, and live records: nobod
 void sync_drop_data(struct group *g);
 /* active: forward a connection record of the kernel (CONN_ADD / CONN_CHANGE / CONN_DEL), store updated too */
 void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn);
-/* active: one whole transaction of an application, pieces already joined: list of NSR_APP_A_OP */
-void sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, size_t len);
+/* active: one whole transaction of an application, pieces already joined: list of NSR_APP_A_OP. app_txn_acked()
+ * when the standby has it, or at once if none is in step. Refused (nsr_store_error(g->store) says why): -errno */
+int sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, size_t len);
+/* active: what the application does not name between these two is deleted, here and at the peer */
+int sync_app_snapshot_begin(struct group *g, const char *app);
+void sync_app_snapshot_end(struct group *g, const char *app);
 /* active, frozen: HANDOVER with the final positions, a sequence of TCP_NSR_A_CONN (TCP_NSR_CONN_F_EXACT where
  * proven), put into the store too; group_handover_acked() when the peer has it */
 void sync_handover(struct group *g, const void *conns, size_t len);
@@ -191,6 +195,8 @@ void app_role(struct group *g, unsigned int nsr_role, uint64_t term, unsigned in
 bool app_ask_snapshot(struct group *g, uint32_t epoch);
 /* sync.c, active: a connection is new in the store: whoever waits for it is answered */
 void app_conn_known(struct group *g, struct nsr_store_conn *c);
+/* sync.c: the connection leaves the store; after group_conn_removed() */
+void app_conn_forget(struct group *g, const struct nsr_store_conn *c);
 void app_synced(struct group *g);
 /* standby: hand a shadow over; fd stays the caller's until app_conn_claimed() is called back */
 void app_conn_added(struct group *g, struct nsr_store_conn *c, int fd);

@@ -59,6 +59,7 @@ enum nsr_sync_attr {
 	NSR_SYNC_A_TS,			/* u64 ns */
 	NSR_SYNC_A_ECHO,		/* u64 ns */
 	NSR_SYNC_A_ECHO_INSTANCE,	/* u64 */
+	NSR_SYNC_A_BOOTS,		/* u64: starts of nsrd, counted on disk */
 };
 
 /** struct nsr_frame - a decoded frame; the payload lies in the decoder until the next call on it */

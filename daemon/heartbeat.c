@@ -21,6 +21,7 @@ void nsr_heartbeat_encode(struct attr_buf *b, const struct nsr_heartbeat *hb, co
 	attr_put_u16(b, TCP_NSR_A_SCHEMA_MINOR, hb->schema_minor);
 	attr_put_u32(b, NSR_SYNC_A_NODE, hb->node);
 	attr_put_u64(b, NSR_SYNC_A_INSTANCE, hb->instance);
+	attr_put_u64(b, NSR_SYNC_A_BOOTS, hb->boots);
 	attr_put_u64(b, NSR_SYNC_A_SEQUENCE, hb->seq);
 	attr_put_u8(b, NSR_SYNC_A_STATE, hb->state);
 	attr_put_u8(b, NSR_SYNC_A_IN_STEP, hb->in_step);
@@ -63,6 +64,7 @@ static bool get_attr(const struct nlattr *a, struct nsr_heartbeat *hb, uint8_t m
 	case TCP_NSR_A_SCHEMA_MINOR:	return attr_u16(a, &hb->schema_minor);
 	case NSR_SYNC_A_NODE:		return attr_u32(a, &hb->node);
 	case NSR_SYNC_A_INSTANCE:	return attr_u64(a, &hb->instance);
+	case NSR_SYNC_A_BOOTS:		return attr_u64(a, &hb->boots);
 	case NSR_SYNC_A_SEQUENCE:	return attr_u64(a, &hb->seq);
 	case NSR_SYNC_A_STATE:		return attr_u8(a, &hb->state) && hb->state < ROLE_STATES;
 	case NSR_SYNC_A_IN_STEP:	return attr_u8(a, &hb->in_step);

@@ -36,9 +36,9 @@ uint64_t role_lease_end(const struct role *r)
 {
 	uint64_t lease = r->cfg.lease;
 
-	if (r->gates_open && r->unable == NSR_UNABLE_SAID)
+	if (r->gates_open && r->unable == ROLE_UNABLE_SAID)
 		lease = r->cfg.long_lease;
-	else if (r->gates_open && r->unable == NSR_UNABLE_SILENT)
+	else if (r->gates_open && r->unable == ROLE_UNABLE_SILENT)
 		lease = r->cfg.silent_lease;
 	return r->now + lease;
 }
@@ -183,7 +183,7 @@ static void forget_queue(struct role *r)
 
 static bool apply(struct role *r, enum role_event ev)
 {
-	struct role_in in = { .ev = ev };
+	struct role_in in = { .ev = ev, .ask = r->peer_ask };
 
 	return role_apply(r, &in);
 }
@@ -308,6 +308,7 @@ void role_fill_heartbeat(struct role *r, uint64_t now, struct nsr_heartbeat *hb)
 		.group = r->cfg.group,
 		.node = r->cfg.node,
 		.instance = r->instance,
+		.boots = r->boots,
 		.seq = ++r->seq,
 		.state = r->state,
 		.in_step = reign && r->link && r->in_step && !r->gates_open,
@@ -346,7 +347,7 @@ int role_start(struct role *r, uint64_t now, const struct term_record *disk,
 	r->term = disk->term;
 	r->boots = disk->boots + 1;
 	r->was_active = disk->was_active;
-	r->alone_ok = disk->was_active ? disk->peer_unable : NSR_UNABLE_NO;
+	r->alone_ok = disk->was_active && disk->peer_unable;
 	r->generation = k->generation;
 	if (nsr_term_cmp(k->term, r->term) > 0)
 		r->term = k->term;
@@ -361,7 +362,7 @@ int role_start(struct role *r, uint64_t now, const struct term_record *disk,
 		r->gates_open = k->gates_open;
 		if (k->gates_open)
 			r->unable = r->cfg.alone || k->lease_until > now + r->cfg.silent_lease ?
-				    NSR_UNABLE_SAID : NSR_UNABLE_SILENT;
+				    ROLE_UNABLE_SAID : ROLE_UNABLE_SILENT;
 		r->data_term = k->term;
 		ev = ROLE_EV_START_MUTE;
 		if (!outbid && (now < k->lease_until || !role_rule(r, ROLE_RULE_RESTART)))
@@ -407,6 +408,8 @@ static bool silence_proves(const struct role *r)
 
 	if (r->cfg.authority != ROLE_AUTH_NONE && !r->ordered)
 		return false;
+	if (r->cold && !r->cold_alone && !r->ordered)
+		return false;
 	if (role_rule(r, ROLE_RULE_LISTEN))
 		on_wire += r->cfg.interval;
 	if (role_rule(r, ROLE_RULE_ANNOUNCE) && (!r->claim_at || r->now - r->claim_at < on_wire))
@@ -441,6 +444,12 @@ static bool preempt_due(const struct role *r)
 	       r->now - r->peer.ready_since >= r->cfg.preempt_delay;
 }
 
+/* The end of a snapshot that was refused (disk, kernel) is tried again. */
+static bool end_due(const struct role *r)
+{
+	return is_reign(r) && r->peer_ask && r->sent && r->link;
+}
+
 /* Own pause: what we did not hear was not said to a listening box, and our claim was not on the wire. */
 static void note_pause(struct role *r)
 {
@@ -464,6 +473,7 @@ int role_turn(struct role *r, uint64_t now)
 		{ ROLE_EV_EVIDENCE, evidence_due },
 		{ ROLE_EV_DRAINED, drained },
 		{ ROLE_EV_FENCE_DUE, fence_due },
+		{ ROLE_EV_SENT, end_due },
 		{ ROLE_EV_PREEMPT, preempt_due },
 	};
 	unsigned int i;
@@ -538,6 +548,15 @@ static int check_heartbeat(struct role *r, const struct nsr_heartbeat *hb)
 	return 0;
 }
 
+/* Another instance than the one we know: a new start, or a late word of a former one? The count of
+ * starts tells; a box that lost its disk counts anew, and is believed once the other is silent. */
+static bool is_former(const struct role *r, const struct nsr_heartbeat *hb)
+{
+	const struct role_peer *p = &r->peer;
+
+	return hb->boots <= p->boots && r->now - p->heard_at < r->cfg.ready_lease + r->cfg.ready_margin;
+}
+
 /* false: a late or second copy */
 static bool note_peer(struct role *r, const struct nsr_heartbeat *hb)
 {
@@ -546,11 +565,11 @@ static bool note_peer(struct role *r, const struct nsr_heartbeat *hb)
 
 	if (p->heard && hb->instance == p->instance && hb->seq <= p->seq)
 		return false;
-	if (p->heard && hb->instance == p->old_instance)
+	if (p->heard && hb->instance != p->instance && is_former(r, hb))
 		return false;
 	if (!p->heard || hb->instance != p->instance) {
-		p->old_instance = p->instance;
 		p->instance = hb->instance;
+		p->boots = hb->boots;
 		p->ts = 0;
 		p->ready_since = 0;
 		r->in_step = false;	/* it lost what it had */
@@ -662,6 +681,11 @@ int role_snapshot_sent(struct role *r, uint64_t now, uint32_t ask)
 {
 	struct role_in in = { .ev = ROLE_EV_SENT, .ask = ask };
 
+	if (role_busy(r))
+		return -EBUSY;
+	if (!ask || ask != r->peer_ask)
+		return refuse(r, -EAGAIN, "snapshot %u is not the one asked for last", ask);
+	r->sent = true;
 	return snapshot_event(r, now, &in);
 }
 

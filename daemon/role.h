@@ -67,6 +67,13 @@ enum role_reason {
 	ROLE_WHYS
 };
 
+/** enum role_unable - why gates are open: how sure is it that the peer cannot take over */
+enum role_unable {
+	ROLE_UNABLE_NO,		/* it could: gates are closed */
+	ROLE_UNABLE_SILENT,	/* not as ready any more; but it may have, where only silence decides */
+	ROLE_UNABLE_SAID,	/* by its own word, by a fence, or because there is no peer */
+};
+
 /** struct role_cfg - fixed while a group exists; times in nanoseconds. role_cfg_default() fills it */
 struct role_cfg {
 	uint32_t group;			/* not 0 */
@@ -112,7 +119,8 @@ struct role_cfg {
  * struct nsr_heartbeat - the full state of one box in one group; every interval on every path, and
  * at once when the state changes
  *
- * @instance: random, new at every start of nsrd. @seq: from 1 in an instance, one per
+ * @instance: random, new at every start of nsrd. @boots: counts those starts, on disk: tells a late
+ *	heartbeat of a former instance. @seq: from 1 in an instance, one per
  *	role_fill_heartbeat(): the same number on every path, so that the later copies are told.
  * @epoch: active: of its newest snapshot. Others: the newest epoch of @term for which they say that they
  *	are *not* ready (INIT, SYNC) or are (READY); ROLE_EPOCH_NONE if none.
@@ -125,6 +133,7 @@ struct nsr_heartbeat {
 	uint32_t group;
 	uint32_t node;
 	uint64_t instance;
+	uint64_t boots;
 	uint64_t seq;
 	uint8_t state;			/* enum role_state */
 	uint8_t in_step;		/* active: all since the snapshot's end is on the link, gates closed */
@@ -240,7 +249,7 @@ struct role_action {
 struct role_peer {
 	bool heard;			/* anything since our start */
 	uint32_t node;
-	uint64_t instance, old_instance;
+	uint64_t instance, boots;
 	uint64_t seq;
 	uint64_t ts;			/* newest timestamp of its clock that we hold; 0: none */
 	uint64_t ts_at;			/* when that came */
@@ -270,16 +279,18 @@ struct role {
 	bool held;			/* our own sockets, muted */
 	bool gates_open;		/* unprotected: nobody else can take over as ready */
 	bool was_active;		/* the last reign that we know of was ours */
-	enum nsr_unable unable;		/* why gates_open */
+	enum role_unable unable;	/* why gates_open */
 	uint32_t epoch;			/* active: of the newest snapshot; READY: the one we hold */
 	uint32_t denied;		/* newest epoch of .term that we said not to be ready for */
 	/* link and snapshot */
 	bool link, in_step;
 	uint32_t ask;			/* standby: number of our newest ask */
 	uint32_t peer_ask;		/* active: the one being answered, 0: none */
+	bool sent;			/* active: its last record is on the link, END is not */
 	bool asked, complete;		/* standby: ask is under way; its END came */
 	/* claim */
 	bool cold, fenced, fencing, ordered, evidence;
+	bool cold_alone;		/* cold, and the right to start alone: silence is evidence */
 	uint64_t claim_at;		/* first sent; 0: not yet */
 	uint64_t evidence_at;		/* drained a drain later */
 	uint64_t evidence_lease;	/* end of the lease that it grants; 0: a whole one from the flip */
@@ -287,7 +298,7 @@ struct role {
 	/* time */
 	uint64_t now, last_turn, silent_since, listen_until;
 	/* start, alarms */
-	enum nsr_unable alone_ok;	/* disk: was active, the peer was unable: may start alone */
+	bool alone_ok;			/* disk: was active, the peer unable: may start alone */
 	bool alarmed, stopping, disk_owed, disk_alarmed;
 	uint64_t lapses[ROLE_LAPSES_MAX];
 	uint32_t nlapses;

@@ -48,7 +48,7 @@ static struct term_record record_now(const struct role *r)
 		.data_term = r->data_term,
 		.boots = r->boots,
 		.was_active = r->was_active,
-		.peer_unable = r->gates_open ? r->unable : r->alone_ok,
+		.peer_unable = r->gates_open ? r->unable == ROLE_UNABLE_SAID : r->alone_ok,
 	};
 }
 
@@ -60,7 +60,7 @@ static bool disk_is_behind(const struct role *r)
 
 	return nsr_term_cmp(rec.term, r->record.term) ||
 	       (r->record.was_active && r->record.peer_unable &&
-		!(rec.was_active && rec.peer_unable >= r->record.peer_unable));
+		!(rec.was_active && rec.peer_unable));
 }
 
 static void push_disk(struct role *r, bool soft)
@@ -157,6 +157,13 @@ static bool older_epoch(const struct role *r, const struct role_in *in)
 	       in->hb->epoch < r->epoch;
 }
 
+/* A tie that was won is no right to start alone: a peer that did not answer knows nothing of this reign,
+ * and its disk may give it that right. */
+static bool cold_unheard(const struct role *r)
+{
+	return r->cold && !r->cold_alone && !r->ordered && !r->cfg.alone;
+}
+
 static bool completes(const struct role *r, const struct role_in *in)
 {
 	return r->complete && !term_vs(r, in) && in->hb->in_step && in->hb->epoch == r->epoch &&
@@ -170,7 +177,7 @@ GUARD(g_newer_cold, "its term is higher, and it is cold", in->newer && !in->hb->
 GUARD(g_wins_tie, "I win the tie (term, priority, id)", may_claim(r) && in->term_tie > 0);
 GUARD(g_alone, "there is no peer", r->cfg.alone && may_claim(r));
 GUARD(g_alone_ok, "disk: I was active, and the peer could not take over",
-      r->alone_ok != NSR_UNABLE_NO && may_claim(r));
+      r->alone_ok && may_claim(r));
 GUARD(g_not_alarmed, "not said yet", !r->alarmed);
 GUARD(g_completes, "snapshot complete, in step, echo fresh", completes(r, in));
 GUARD(g_abandoned, "snapshot complete, but the active has gone on without us",
@@ -191,6 +198,7 @@ GUARD(g_stale, "lower term, or older epoch",
       term_vs(r, in) < 0 || (!in->newer && older_epoch(r, in)));
 GUARD(g_newer_i_cold, "its term is higher, and I am cold", in->newer && r->cold);
 GUARD(g_cold, "I am cold", r->cold);
+GUARD(g_cold_unheard, "I am cold, and had no right to start alone", cold_unheard(r));
 GUARD(g_warm_invalid, "I am warm, and no longer valid", !r->cold && !warm(r));
 GUARD(g_let_it, "I am cold, and nobody ordered it", r->cold && !r->ordered);
 GUARD(g_outbid_cold, "its term is higher, it is cold, I am warm",
@@ -204,9 +212,11 @@ GUARD(g_may_flip, "still valid or cold, and the lease that it grants runs",
       (r->cold || warm(r)) && !r->disk_owed &&
       (!r->evidence_lease || r->now < r->evidence_lease));
 GUARD(g_denies, "it is not ready for my term and epoch",
-      !term_vs(r, in) && !in->newer && same_epoch(r, in) && r->unable != NSR_UNABLE_SAID);
-GUARD(g_snapshot_mine, "it is the one asked for last, my lease runs",
-      r->link && r->peer_ask && in->ask == r->peer_ask && r->now < r->lease_until);
+      !term_vs(r, in) && !in->newer && same_epoch(r, in) && r->unable != ROLE_UNABLE_SAID);
+/* Closing gates makes our own validity a lease again: only towards a peer that is there. */
+GUARD(g_snapshot_mine, "it is the one asked for last, the peer is heard, my lease runs",
+      r->link && r->peer_ask && in->ask == r->peer_ask && r->now < r->lease_until &&
+      echo_fresh(r, r->echoed) && r->now - r->peer.ts_at < r->cfg.claim_after);
 GUARD(g_protected, "peer ready and in step", role_protected(r) && r->now < r->lease_until);
 GUARD(g_yielding, "while giving way to a higher term", in->yielding);
 GUARD(g_lost_kernel, "the kernel is mute, lapsed, or of a newer generation", lost_kernel(r, in->k));
@@ -248,9 +258,9 @@ STEP(s_hold, "keep sockets, fenced")
 STEP(s_forget, "destroy sockets silently, drop data")
 {
 	if (r->gates_open)	/* what the disk may say: nobody else had anything */
-		r->alone_ok = r->unable;
+		r->alone_ok = r->unable == ROLE_UNABLE_SAID;
 	r->has_data = r->held = r->gates_open = r->in_step = r->complete = r->asked = false;
-	r->unable = NSR_UNABLE_NO;
+	r->unable = ROLE_UNABLE_NO;
 	r->ready_until = 0;
 	r->peer_ask = 0;
 	r->data_term = (struct nsr_term){ 0 };
@@ -269,7 +279,7 @@ STEP(s_deny, "say not ready")
 
 STEP(s_ask, "ask for the snapshot")
 {
-	r->alone_ok = NSR_UNABLE_NO;	/* somebody else reigns */
+	r->alone_ok = false;	/* somebody else reigns */
 	r->alarmed = false;
 	if (r->asked || r->stopping)
 		return;
@@ -327,6 +337,7 @@ static void claim(struct role *r, bool cold, struct nsr_term term)
 {
 	r->term = term;
 	r->cold = cold;
+	r->cold_alone = cold && r->alone_ok;
 	r->offer.number = 0;
 	r->fenced = r->fencing = r->evidence = false;
 	r->fence_at = r->claim_at = 0;
@@ -424,13 +435,13 @@ static void push_lease(struct role *r)
 }
 
 /* Why the gates are open when a reign begins with nobody who could end it. */
-static enum nsr_unable unable_at_flip(const struct role *r)
+static enum role_unable unable_at_flip(const struct role *r)
 {
 	if (r->cfg.alone || r->fenced || (r->cold && r->evidence_lease))
-		return NSR_UNABLE_SAID;
+		return ROLE_UNABLE_SAID;
 	if (r->cold)
-		return r->alone_ok == NSR_UNABLE_SAID ? NSR_UNABLE_SAID : NSR_UNABLE_SILENT;
-	return r->gates_open ? r->unable : NSR_UNABLE_NO;
+		return r->cold_alone ? ROLE_UNABLE_SAID : ROLE_UNABLE_SILENT;
+	return r->gates_open ? r->unable : ROLE_UNABLE_NO;
 }
 
 STEP(s_begin, "take addresses, resume applications")
@@ -438,8 +449,8 @@ STEP(s_begin, "take addresses, resume applications")
 	struct role_action *a;
 
 	r->unable = unable_at_flip(r);
-	r->gates_open = r->unable != NSR_UNABLE_NO;
-	r->alone_ok = NSR_UNABLE_NO;
+	r->gates_open = r->unable != ROLE_UNABLE_NO;
+	r->alone_ok = false;
 	r->has_data = r->was_active = true;
 	r->data_term = r->term;
 	r->epoch = r->epoch == ROLE_EPOCH_NONE ? 1 : r->epoch + 1;
@@ -493,7 +504,7 @@ STEP(s_outbid, "outbid: next term, mine")
 }
 
 /* Availability first: the disk may fail here, the lease becomes a long one before anything can block. */
-static void open_gates(struct role *r, enum nsr_unable why)
+static void open_gates(struct role *r, enum role_unable why)
 {
 	bool were_open = r->gates_open;
 
@@ -505,24 +516,25 @@ static void open_gates(struct role *r, enum nsr_unable why)
 	push_ready(r);
 	if (!were_open)
 		say(r, ROLE_ACT_ALARM, "unprotected: the standby %s",
-		    why == NSR_UNABLE_SAID ? "says that it is not ready" : "is silent");
+		    why == ROLE_UNABLE_SAID ? "says that it is not ready" : "is silent");
 	push_disk(r, true);
 }
 
 STEP(s_open_said, "open gates: unprotected")
 {
-	open_gates(r, NSR_UNABLE_SAID);
+	open_gates(r, ROLE_UNABLE_SAID);
 }
 
 STEP(s_open_silent, "open gates: unprotected")
 {
-	open_gates(r, NSR_UNABLE_SILENT);
+	open_gates(r, ROLE_UNABLE_SILENT);
 }
 
 STEP(s_answer_ask, "send the snapshot")
 {
 	r->in_step = false;
 	r->peer_ask = in->ask;
+	r->sent = false;
 	r->peer.ready_since = 0;
 	push(r, ROLE_ACT_SNAPSHOT_SEND)->ask = in->ask;
 }
@@ -535,7 +547,8 @@ STEP(s_close_gates, "close gates, epoch + 1, send the snapshot's end: protected"
 
 	r->undo = true;
 	r->gates_open = false;
-	r->unable = r->alone_ok = NSR_UNABLE_NO;
+	r->unable = ROLE_UNABLE_NO;
+	r->alone_ok = false;
 	r->epoch++;
 	r->in_step = true;
 	r->ready_until = r->echoed ? r->echoed + r->cfg.ready_lease : 0;
@@ -546,6 +559,7 @@ STEP(s_close_gates, "close gates, epoch + 1, send the snapshot's end: protected"
 	a->epoch = r->epoch;
 	a->ask = r->peer_ask;
 	r->peer_ask = 0;
+	r->sent = false;
 	push(r, ROLE_ACT_HEARTBEAT);
 	say(r, ROLE_ACT_LOG, "snapshot %u sent: protected once the standby says ready", r->epoch);
 }
@@ -744,6 +758,7 @@ const struct role_row role_rows[] = {
 	ROW(B(CLAIM), HB_READY, &g_mute_at_mine, SAME, NONE, &s_evidence_mute),
 	ROW(B(CLAIM), HB_HELD, &g_mute_at_mine, SAME, NONE, &s_evidence_mute),
 	ROW(B(CLAIM), INVALID, &g_warm_invalid, SYNC, READY_LAPSED, &s_forget, &s_send),
+	ROW(B(CLAIM), SILENCE, &g_cold_unheard, SYNC, SILENCE, &s_forget, &s_alarm_wait, &s_send),
 	ROW(B(CLAIM), EVIDENCE, NULL, SAME, NONE, &s_evidence),
 	ROW(B(CLAIM), DRAINED, &g_may_flip, SAME, NONE, &s_flip),
 	ROW(B(CLAIM), DRAINED, NULL, SAME, NONE, &s_no_evidence),
@@ -782,6 +797,7 @@ const struct role_row role_rows[] = {
 	ROW(REIGN, APP_DIED, NULL, SYNC, APP_DIED, &s_mute, &s_release, &s_forget, &s_send),
 	ROW(REIGN, GATES_REFUSED, NULL, SAME, NONE, &s_alarm_refused),
 	ROW(REIGN, DISK_FAILED, &g_yielding, HELD, DISK, &s_mute, &s_release, &s_hold, &s_alarm_disk),
+	ROW(B(LEAVE), DISK_FAILED, NULL, ACTIVE, CALLED_OFF, &s_alarm_disk, &s_call_off),
 	ROW(B(ACTIVE), SWITCHOVER, &g_protected, LEAVE, SWITCHOVER, &s_leave),
 	ROW(B(ACTIVE), PREEMPT, &g_protected, LEAVE, SWITCHOVER, &s_leave),
 	ROW(B(LEAVE), LEFT, &g_protected, HELD, SWITCHOVER,
@@ -847,7 +863,7 @@ static void adopt_term(struct role *r, const struct role_in *in)
 		r->epoch = ROLE_EPOCH_NONE;
 	if (r->term.owner != r->cfg.node) {
 		r->was_active = false;
-		r->alone_ok = NSR_UNABLE_NO;
+		r->alone_ok = false;
 	}
 	r->adopting = true;
 	r->yielding = is_reign(r->state);

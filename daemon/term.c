@@ -87,7 +87,7 @@ int term_decode(const uint8_t *buf, size_t len, uint32_t group, struct term_reco
 	if (be32toh(d.magic) != TERM_MAGIC || be16toh(d.version) != TERM_VERSION ||
 	    be16toh(d.size) != TERM_RECORD_SIZE || be32toh(d.group) != group ||
 	    be64toh(d.sum) != checksum(buf, offsetof(struct term_disk, sum)) ||
-	    d.was_active > 1 || d.peer_unable > NSR_UNABLE_SAID)
+	    d.was_active > 1 || d.peer_unable > 1)
 		return -EBADMSG;
 	rec->term.number = be64toh(d.number);
 	rec->term.owner = be32toh(d.owner);

@@ -22,20 +22,13 @@ struct nsr_term {
 	uint32_t owner;		/* node id */
 };
 
-/** enum nsr_unable - was the peer unable to take over, as far as the disk knows */
-enum nsr_unable {
-	NSR_UNABLE_NO,		/* it could: it was ready, or may have been */
-	NSR_UNABLE_SILENT,	/* its ready lease had ended in silence */
-	NSR_UNABLE_SAID,	/* it said so itself, was fenced, or there is no peer */
-};
-
 /** struct term_record - what must survive a boot, per group */
 struct term_record {
 	struct nsr_term term;		/* highest term heard of or claimed */
 	struct nsr_term data_term;	/* reign that the data are of */
 	uint64_t boots;			/* starts of nsrd, this one included */
 	uint8_t was_active;		/* 1: this box was the active last */
-	uint8_t peer_unable;		/* enum nsr_unable, meaningful with was_active */
+	uint8_t peer_unable;		/* 1: and the peer could not take over, by its own word */
 };
 
 /* < 0, 0, > 0 as strcmp() */

@@ -4,15 +4,23 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-export PREFIX DESTDIR
+# Where built things go; with sanitizers, elsewhere.
+B ?= $(CURDIR)/build$(if $(SAN),/san)
+export PREFIX DESTDIR B
 
 all: daemon lib examples
 
-# What exists of the user-space parts. SAN=1 builds with ASan and UBSan.
-daemon lib examples tools:
+# The user-space parts. SAN=1 builds with ASan and UBSan.
+daemon lib:
 	@$(MAKE) --no-print-directory -C $@
 
-daemon examples: lib
+examples:
+	@$(MAKE) --no-print-directory -C examples/bgp
+
+tools:
+	@$(MAKE) --no-print-directory -C tests/tools
+
+daemon examples tools: lib
 
 modules:
 	@$(MAKE) --no-print-directory -C kmod modules

@@ -13,14 +13,14 @@
 static const struct rhashtable_params by_id_params = {
 	.key_len = sizeof(u64),
 	.key_offset = offsetof(struct nsr_conn, rec.id),
-	.head_offset = offsetof(struct nsr_conn, id_node),
+	.head_offset = offsetof(struct nsr_conn, by_id_node),
 	.automatic_shrinking = true,
 };
 
 static const struct rhashtable_params by_sk_params = {
 	.key_len = sizeof(struct sock *),
 	.key_offset = offsetof(struct nsr_conn, sk),
-	.head_offset = offsetof(struct nsr_conn, sk_node),
+	.head_offset = offsetof(struct nsr_conn, by_sk_node),
 	.automatic_shrinking = true,
 };
 
@@ -120,12 +120,12 @@ static int conn_insert(struct nsr_conn *conn)
 	if (is_shadow(conn->phase) ? ns->nr_shadows >= ns->max_shadows :
 				     ns->nr_conns >= ns->max_conns)
 		return -ENOSPC;
-	err = rhashtable_lookup_insert_fast(&ns->by_sk, &conn->sk_node, by_sk_params);
+	err = rhashtable_lookup_insert_fast(&ns->by_sk, &conn->by_sk_node, by_sk_params);
 	if (err)
 		return err;
-	err = rhashtable_lookup_insert_fast(&ns->by_id, &conn->id_node, by_id_params);
+	err = rhashtable_lookup_insert_fast(&ns->by_id, &conn->by_id_node, by_id_params);
 	if (err) {
-		rhashtable_remove_fast(&ns->by_sk, &conn->sk_node, by_sk_params);
+		rhashtable_remove_fast(&ns->by_sk, &conn->by_sk_node, by_sk_params);
 		return err;
 	}
 	conn->serial = ++ns->next_serial;
@@ -185,8 +185,8 @@ bool nsr_conn_unpublish(struct nsr_conn *conn)
 		return false;
 	}
 	conn->dead = true;
-	rhashtable_remove_fast(&ns->by_sk, &conn->sk_node, by_sk_params);
-	rhashtable_remove_fast(&ns->by_id, &conn->id_node, by_id_params);
+	rhashtable_remove_fast(&ns->by_sk, &conn->by_sk_node, by_sk_params);
+	rhashtable_remove_fast(&ns->by_id, &conn->by_id_node, by_id_params);
 	list_del(&conn->node);
 	settle = is_shadow(conn->phase);
 	count(conn, -1);

@@ -192,6 +192,27 @@ struct nsr_probe {
 	bool used, has_cand;
 };
 
+/* struct nsr_seg - what a segment says; sequence numbers in host order */
+struct nsr_seg {
+	const struct tcphdr *th;
+	u32 seq, end_seq, ack;
+	u16 wnd;				/* as on the wire: not scaled */
+	bool has_ts;
+	u32 tsval, tsecr;
+	u8 nsack;
+	struct {
+		u32 start, end;
+	} sack[4];
+};
+
+/* struct nsr_floor - where receiving goes on, and what is known to be missing below it */
+struct nsr_floor {
+	u64 pos;				/* F */
+	u64 missing;
+	bool fin;				/* lies past the far end's FIN */
+	bool exact, broken;
+};
+
 /**
  * struct nsr_conn - a protected connection or a shadow
  *
@@ -200,7 +221,7 @@ struct nsr_probe {
 struct nsr_conn {
 	struct list_head node;			/* nsr_net.conns, conn_lock */
 	u64 serial;				/* order of birth here: where a dump goes on */
-	struct rhash_head id_node, sk_node;
+	struct rhash_head by_id_node, by_sk_node;
 	struct rcu_head rcu;
 	struct kref ref;
 	struct nsr_net *ns;
@@ -217,17 +238,26 @@ struct nsr_conn {
 	u64 rcv_vouched, snd_vouched;
 	/* adoption; owned by shadow.c, adopt.c, probe.c */
 	const struct inet_connection_sock_af_ops *orig_af_ops;
-	struct inet_connection_sock_af_ops *shadow_af_ops;
+	bool quiet;				/* not writable, no keepalive; see shadow.c */
+	bool silent;				/* closed by order: whatever it emits goes nowhere */
+	bool doomed;				/* to be reset by the probe work; close_cause says why */
+	bool linger_was;			/* SO_LINGER before the shadow */
+	unsigned long linger_time;
 	struct nsr_probe probes[NSR_PROBE_RING];
 	u8 probe_next;
 	u8 probe_tries;
-	u64 probe_due;				/* boot time */
+	u8 probe_burst;				/* probes sent at once, out of turn */
+	u32 probe_gen;				/* group's generation that the probes belong to */
+	u64 probe_due;				/* boot time; also read and written without the lock */
+	u64 probe_last;
 	u32 ts_offset;				/* our TSval = clock + ts_offset, fixed at the first probe */
-	bool ts_ready;
+	u32 ts_first, ts_last;			/* first and newest TSval that left */
+	bool ts_ready, ts_used;
 	bool have_cand;
 	u32 cand_ack;				/* SEG.ACK of a first answer: what TSecr will prove */
 	bool have_best;
 	u32 best_ack;				/* largest answer later than a segment life */
+	u64 best_at;
 	u64 floor;				/* F: receive position that was adopted */
 	u64 snd_pos;				/* A */
 	bool floor_exact;
@@ -345,11 +375,14 @@ void nsr_record_imprint(const struct nsr_record *rec, struct sock *sk, u64 snd_u
 void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur);
 
 bool nsr_track_adopt(struct nsr_net *ns, struct sock *sk);	/* an established socket, if it matches; socket locked */
+bool nsr_track_belongs(struct nsr_net *ns, const struct sock *sk, const struct nsr_group *group);
 
 /* scan.c: connections that are older than their protection; cursor.c; silent.c */
 void nsr_scan_start(struct nsr_net *ns);	/* later */
 void nsr_scan_now(struct nsr_net *ns);		/* process context */
+void nsr_scan_destroy(struct nsr_group *g);	/* all sockets of the group, silently; process context */
 void nsr_cursor_kick(struct nsr_net *ns);
+bool nsr_cursor_read(const struct nsr_conn *conn, struct nsr_cursor *cur);	/* softirqs off */
 void nsr_silent_destroy(struct sock *sk, int err);	/* no segment leaves; process context, takes the socket lock */
 
 /* event.c: events; any context */
@@ -359,20 +392,51 @@ void nsr_event_conn_state(struct nsr_conn *conn, u8 state);	/* TCP state is abou
 void nsr_event_conn_del(struct nsr_conn *conn);
 void nsr_event_group(struct nsr_group *g, u8 reason);
 
-/* shadow.c: makes a fresh socket a shadow, and closes it silently */
+/* shadow.c: makes a fresh socket a shadow, and closes it silently.
+ * create: -EEXIST, -EADDRINUSE, -EOPNOTSUPP, -EPROTO, -ENOMEM with extack; the socket is unchanged then.
+ * Afterwards the socket has a reference on @conn of its own. ORDER: nsr_conn_publish() follows under the
+ * same socket lock; if it fails, nsr_shadow_abandon(). */
 int nsr_shadow_create(struct nsr_conn *conn, struct netlink_ext_ack *extack);	/* socket locked; hashes it */
+void nsr_shadow_abandon(struct nsr_conn *conn);		/* process context, takes the socket lock */
 void nsr_shadow_destroy(struct nsr_conn *conn);		/* no frame leaves; process context, takes the socket lock */
+void nsr_shadow_wake(struct nsr_conn *conn);		/* writable, keepalive as asked for; socket locked */
 void nsr_shadow_restore(struct nsr_conn *conn);		/* hook and ULP off: an ordinary socket; socket locked */
 
-/* adopt.c: first segment: verify, decide, set. Called with the socket locked */
-void nsr_adopt_segment(struct nsr_conn *conn, const struct sk_buff *skb);	/* the hook */
-void nsr_adopt_positions(struct nsr_conn *conn, u32 snd, u8 by, const struct tcphdr *th, const struct sk_buff *skb);
-void nsr_adopt_tick(struct nsr_conn *conn, u64 now);	/* bounds in time of a provisional connection */
+/* mapped.c: IPv4 connections of IPv6 sockets */
+const struct inet_connection_sock_af_ops *nsr_mapped_ops(struct net *net);	/* NULL: cannot be found */
+void nsr_mapped_convert(struct sock *sk);
 
-/* probe.c: solicitation */
+/* verify.c: what a segment says, and whether it can be believed. Socket locked */
+bool nsr_seg_parse(struct nsr_seg *seg, struct sk_buff *skb);	/* false: checksum, malformed */
+int nsr_seg_check(const struct nsr_conn *conn, const struct nsr_seg *seg);	/* 0, or the TCP_NSR_A_STAT_REJECT_* */
+bool nsr_seg_check_seq(const struct nsr_conn *conn, const struct nsr_seg *seg, bool nonce);
+u8 nsr_seg_nonce(const struct nsr_conn *conn, const struct nsr_seg *seg);	/* enum tcp_nsr_adopted_by; NONE */
+bool nsr_seg_holes(const struct nsr_seg *seg, u8 by);	/* SACK blocks beyond the nonce */
+bool nsr_seg_fresh(const struct nsr_conn *conn, const struct nsr_seg *seg);	/* sent after the takeover */
+
+/* position.c: sets the positions of an adopted socket. Socket locked */
+void nsr_position_floor(const struct nsr_conn *conn, struct nsr_floor *f);
+void nsr_position_set(struct nsr_conn *conn, const struct nsr_seg *seg);	/* conn->floor, conn->snd_pos; seg or NULL */
+void nsr_position_skip(struct nsr_conn *conn, u32 to);	/* receive position over a proven gap */
+
+/* adopt.c: decides. Called with the socket locked */
+void nsr_adopt_segment(struct nsr_conn *conn, struct sk_buff *skb);	/* the hook */
+void nsr_adopt_handover(struct nsr_conn *conn);		/* EXACT: no segment needed; process context */
+bool nsr_adopt_is_handover(const struct nsr_conn *conn);
+void nsr_adopt_doom(struct nsr_conn *conn, u8 cause);	/* reset, loudly, by the probe work */
+void nsr_adopt_resume(struct nsr_conn *conn, struct sk_buff *skb);
+bool nsr_adopt_by_age(const struct nsr_conn *conn, u64 now);
+
+/* gap.c: what a provisional connection still waits for */
+void nsr_gap_segment(struct nsr_conn *conn, struct sk_buff *skb);
+void nsr_gap_tick(struct nsr_conn *conn, u64 now);	/* bounds in time of a provisional connection */
+
+/* probe.c: solicitation; probe_xmit.c: its segments */
 void nsr_probe_start(struct nsr_group *g);		/* at the role flip */
 void nsr_probe_stop(struct nsr_group *g);
-void nsr_probe_soon(struct nsr_conn *conn);		/* late shadow, SYN seen: probe now */
+void nsr_probe_soon(struct nsr_conn *conn);		/* late shadow, SYN seen: probe now; any context */
+void nsr_probe_at(struct nsr_conn *conn, u64 when);	/* any context */
+void nsr_probe_renew(struct nsr_conn *conn);		/* forgets what belongs to an earlier reign; socket locked */
 int nsr_probe_send(struct nsr_conn *conn);		/* socket locked */
 void nsr_probe_work(struct work_struct *work);		/* initialised by group.c */
 u32 nsr_ts_now(const struct nsr_conn *conn);		/* our TSval at this instant */

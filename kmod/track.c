@@ -215,6 +215,26 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 	return !err;
 }
 
+/**
+ * nsr_track_belongs() - does a rule of the group match the socket?
+ * @ns: namespace
+ * @sk: any TCP socket but a listener, also a time-wait or request socket
+ * @group: group
+ */
+bool nsr_track_belongs(struct nsr_net *ns, const struct sock *sk, const struct nsr_group *group)
+{
+	struct nsr_record rec = {};
+	struct nsr_group *g;
+	bool match;
+
+	capture_tuple(&rec, sk);
+	rcu_read_lock();
+	match = nsr_rule_match_rcu(ns, rec.family, &rec.laddr, rec.lport, &rec.raddr, rec.rport,
+				   sk->sk_bound_dev_if, &g) && g == group;
+	rcu_read_unlock();
+	return match;
+}
+
 static bool match_and_protect(struct nsr_net *ns, struct sock *sk, u8 state)
 {
 	const struct nsr_rule *rule;

@@ -9,10 +9,10 @@
 
 #include "netlink.h"
 
-static const struct netlink_range_validation ifindex_range = { .min = 1, .max = S32_MAX };
-static const struct netlink_range_validation hour_range = { .min = 1, .max = 3600000 };
-static const struct netlink_range_validation life_range = { .min = 1, .max = 600000 };
-static const struct netlink_range_validation rate_range = { .min = 1, .max = 10000000 };
+static struct netlink_range_validation ifindex_range = { .min = 1, .max = S32_MAX };
+static struct netlink_range_validation hour_range = { .min = 1, .max = 3600000 };
+static struct netlink_range_validation life_range = { .min = 1, .max = 600000 };
+static struct netlink_range_validation rate_range = { .min = 1, .max = 10000000 };
 
 static const struct nla_policy addr_policy[TCP_NSR_A_MAX + 1] = {
 	[TCP_NSR_A_ADDR] = NLA_POLICY_RANGE(NLA_BINARY, 4, 16),

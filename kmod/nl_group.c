@@ -7,7 +7,7 @@
 
 #include "netlink.h"
 
-static const struct netlink_range_validation ifindex_range = { .min = 1, .max = S32_MAX };
+static struct netlink_range_validation ifindex_range = { .min = 1, .max = S32_MAX };
 
 const struct nla_policy nsr_rule_policy[TCP_NSR_A_RULE_MAX + 1] = {
 	[TCP_NSR_A_RULE_ID] = NLA_POLICY_MIN(NLA_U32, 1),

@@ -10,7 +10,7 @@
  * must name: a queued promotion cannot win over a later demotion. What follows from a role (probes,
  * scan) is done after, by nsr_role_apply(), which looks at the role that stands then.
  */
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 
 #include "nsr.h"
 #include "trace.h"

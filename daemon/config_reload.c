@@ -42,6 +42,8 @@ static unsigned int compare_group(const struct cfg_group *a, const struct cfg_gr
 		n += refuse(report, where, "addresses", RESTART);
 	if (a->interval_ms != b->interval_ms)
 		n += refuse(report, where, "interval", "the leases on both boxes follow from it; " RESTART);
+	if (a->priority != b->priority || a->drain_ms != b->drain_ms)
+		n += refuse(report, where, "priority or drain", RESTART);
 	return n;
 }
 

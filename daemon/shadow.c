@@ -223,8 +223,8 @@ void shadow_flush(struct group *g)
 	if (e && !err)
 		err = e;
 	attr_buf_free(&b);
-	/* -ENOENT: a shadow that vanished meanwhile; its event is on the way */
-	if (err && err != -ENOENT)
+	/* a shadow that vanished or was adopted meanwhile: its event is on the way */
+	if (err && err != -ENOENT && err != -EALREADY)
 		log_warn("group %s: positions of shadows: %s", g->cfg->name, kernel_error(g->nsrd->kernel));
 }
 

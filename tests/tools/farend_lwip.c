@@ -20,6 +20,8 @@
 #include <unistd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+/* lwIP has a default segment size of its own under this name. */
+#undef TCP_MSS
 #include <sys/socket.h>
 
 #include <lwip/init.h>

@@ -144,12 +144,12 @@ static void checks_meaning(void **state)
 	refuses("node-id = 1\ngroup e {\n\tid = 1\n" RULE "}\n", "7", "incomplete", "interface = NAME");
 	refuses("node-id = 1\n" GROUP(RULE) "group core {\n\tid = 1\n\tinterface = eth0\n\taddresses = { 10.0.0.1/8 }\n"
 		RULE "}\n", "17", "id 1 of group edge", "id of its own");
-	refuses("node-id = 1\n" GROUP(RULE) GROUP(RULE), "9", "duplicate", "edge");
+	refuses("node-id = 1\n" GROUP(RULE) GROUP(RULE), "10", "duplicate", "edge");
 	refuses("peer {\n\tlocal = 10.9.0.1\n}\n" GROUP(RULE), "3", "address is missing", "address = ADDRESS");
 	refuses("peer {\n\tlocal = 10.9.0.1\n\taddress = fd00::1\n}\n" GROUP(RULE), "4", "different families",
 		"both IPv4 or both IPv6");
 	refuses("peer {\n\tlocal = 10.9.0.1\n\taddress = 8.8.8.8\n}\n" GROUP(RULE), "4", "8.8.8.8", "insecure = yes");
-	refuses(PEER GROUP(RULE), "12", "node-id is missing", "node-id = NUMBER");
+	refuses(PEER GROUP(RULE), "13", "node-id is missing", "node-id = NUMBER");
 	refuses("node-id = 1\n", "2", "no group", "group NAME");
 	refuses("node-id = 1\ngroup e {\n\tid = 256\n\tinterface = eth0\n\taddresses = { 10.0.0.1/8 }\n\tmac = macvlan\n"
 		RULE "}\n", "10", "above 255", "mac-address = MAC");

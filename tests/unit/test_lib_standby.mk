@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-only
+test_lib_standby_SRCS = $(lib_rig_SRCS)
+test_lib_standby_LIBS = $(lib_rig_LIBS)

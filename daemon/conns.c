@@ -305,3 +305,9 @@ void group_conn_set_gap(struct group *g, uint64_t conn_id, uint8_t gap)
 {
 	put_gap(g, conn_id, gap);
 }
+
+void group_conn_unprotect(struct group *g, uint64_t conn_id)
+{
+	/* -ENOENT: closed meanwhile. The kernel's event takes it out of the store, here and at the peer. */
+	kernel_conn_del(g->nsrd->kernel, conn_id, false);
+}

@@ -167,6 +167,8 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn);
 /* active: one whole transaction of an application, pieces already joined: list of NSR_APP_A_OP. app_txn_acked()
  * when the standby has it, or at once if none is in step. Refused (nsr_store_error(g->store) says why): -errno */
 int sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, size_t len);
+/* the application's client is gone: nobody waits for its acknowledgements */
+void sync_app_gone(struct group *g, const char *app);
 /* active: what the application does not name between these two is deleted, here and at the peer */
 int sync_app_snapshot_begin(struct group *g, const char *app);
 void sync_app_snapshot_end(struct group *g, const char *app);
@@ -193,7 +195,7 @@ void app_role(struct group *g, unsigned int nsr_role, uint64_t term, unsigned in
 /* active: every application that has not sent its whole state since it attached is asked to (app.c asks by
  * itself when one attaches to an active). False: nothing to wait for; else sync_app_snapshots_done() later */
 bool app_ask_snapshot(struct group *g, uint32_t epoch);
-/* sync.c, active: a connection is new in the store: whoever waits for it is answered */
+/* sync.c: a connection is new in the store (active), has changed (standby): whoever waits for it is answered */
 void app_conn_known(struct group *g, struct nsr_store_conn *c);
 /* sync.c: the connection leaves the store; after group_conn_removed() */
 void app_conn_forget(struct group *g, const struct nsr_store_conn *c);
@@ -202,7 +204,7 @@ void app_synced(struct group *g);
 void app_conn_added(struct group *g, struct nsr_store_conn *c, int fd);
 void app_conn_gone(struct group *g, uint64_t conn_id, unsigned int why, const char *text);
 void app_conn_resumed(struct group *g, struct nsr_store_conn *c, bool planned);
-void app_conn_status(struct group *g, uint64_t conn_id);
+void app_conn_status(struct group *g, uint64_t conn_id);	/* 0: of every connection */
 void app_state_changed(struct group *g, struct nsr_store_state *s);	/* standby: put or deleted */
 void app_freeze(struct group *g);
 void app_txn_acked(struct group *g, const char *app, uint64_t txn);
@@ -212,6 +214,8 @@ const char *app_group_laggard(const struct group *g);	/* name of one that has no
 /* app.c tells group.c: the application took the descriptor / died or detached */
 void group_conn_claimed(struct group *g, uint64_t conn_id);
 void group_conn_released(struct group *g, uint64_t conn_id);
+/* app.c, active: from now on an ordinary connection */
+void group_conn_unprotect(struct group *g, uint64_t conn_id);
 /* app.c, active: the application's wish (RULE: the rule's own), for the kernel; app.c tells store and peer */
 void group_conn_set_gap(struct group *g, uint64_t conn_id, uint8_t gap);
 /* app.c asks group.c: which protected connection is this? NULL and why in *text: final; NULL and *text NULL:

@@ -48,7 +48,7 @@ struct nsr_store_app {
 /**
  * struct nsr_store_conn - a replicated connection
  *
- * Readable for all; written by store.c, but for @priv.
+ * Readable for all; written by store.c, but for @priv, @app_priv.
  *
  * @rec, @rec_len: the connection record: CONN_ADD and what CONN_CHANGE brought since, one attribute of a
  *	type, unknown ones kept. Fit to be the payload of a TCP_NSR_A_CONN.
@@ -86,6 +86,7 @@ struct nsr_store_conn {
 	size_t tail_size;
 
 	void *priv;			/* group.c: what it injected */
+	void *app_priv;			/* app.c: who has it */
 	uint32_t mark, pos_mark;	/* private: sweep */
 	struct {			/* private: a transaction being checked */
 		uint64_t consumed, end;

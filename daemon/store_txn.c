@@ -88,6 +88,16 @@ static int plan_put_more(struct plan *p, struct op *op)
 
 /* ---- positions and tail ---- */
 
+/*
+ * Bytes from the consumed position on are the tail itself, not what it grew by: after a gap the application
+ * counts its positions, and so the tail's bytes, from behind the missing ones.
+ */
+static bool tail_anew(const struct op *op, uint64_t consumed)
+{
+	return op_has(op, NSR_APP_A_RCV_CONSUMED) && op->w.rcv_consumed == consumed &&
+	       op->w.data_pos == consumed;
+}
+
 /* What carry_conn() will do to the positions. */
 static void plan_advance(struct nsr_store_conn *c, const struct op *op, size_t len)
 {
@@ -104,7 +114,9 @@ static void plan_advance(struct nsr_store_conn *c, const struct op *op, size_t l
 		if (c->plan.end < op->w.rcv_consumed)
 			c->plan.end = op->w.rcv_consumed;
 	}
-	if (c->plan.has && len && op->w.data_pos <= c->plan.end && end > c->plan.end)
+	if (c->plan.has && len && tail_anew(op, c->plan.consumed))
+		c->plan.end = end;
+	else if (c->plan.has && len && op->w.data_pos <= c->plan.end && end > c->plan.end)
 		c->plan.end = end;
 }
 
@@ -188,6 +200,10 @@ static void carry_data(struct nsr_store_conn *c, const struct op *op)
 	const struct nlattr *attr;
 	uint64_t pos = op->w.data_pos;
 
+	if (tail_anew(op, c->rcv_consumed)) {
+		c->tail = c->tail_buf;
+		c->rcv_tail_end = c->rcv_consumed;
+	}
 	mnl_attr_for_each_nested(attr, op->w.attr) {
 		size_t n = attr_len(attr), skip;
 

@@ -37,16 +37,16 @@ static void store_conn_added(void *data, struct nsr_store_conn *c)
 
 	if (s->remote)
 		group_conn_added(s->g, c);
-	else
-		app_conn_known(s->g, c);
 }
 
 static void store_conn_changed(void *data, struct nsr_store_conn *c)
 {
 	struct sync_group *s = data;
 
-	if (s->remote)
-		group_conn_changed(s->g, c);
+	if (!s->remote)
+		return;
+	group_conn_changed(s->g, c);
+	app_conn_known(s->g, c);
 }
 
 static void store_conn_removed(void *data, struct nsr_store_conn *c)
@@ -126,6 +126,8 @@ static void acks_release(struct sync_group *s, uint64_t upto)
 
 void sync_stop(struct sync_group *s)
 {
+	bool ended = s->step == SYNC_ENDED;
+
 	s->live = false;
 	s->step = SYNC_NONE;
 	s->handover_seq = 0;
@@ -133,6 +135,8 @@ void sync_stop(struct sync_group *s)
 	ev_timer_stop(s->g->nsrd->loop, &s->pump);
 	/* nobody will acknowledge these; what waits for them waits for a standby that is not there */
 	acks_release(s, UINT64_MAX);
+	if (ended)
+		app_conn_status(s->g, 0);
 }
 
 void sync_group_destroy(struct sync_group *s)
@@ -145,6 +149,7 @@ void sync_group_destroy(struct sync_group *s)
 		list_del(&a->node);
 		free(a);
 	}
+	s->step = SYNC_NONE;		/* nsrd ends: nobody is told */
 	sync_stop(s);
 	sync_in_reset(s);
 	nsr_store_destroy(s->g->store);
@@ -178,6 +183,7 @@ static uint64_t conn_id(const struct nlattr *conn)
 void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 {
 	struct sync_group *s = g->sync;
+	struct nsr_store_conn *fresh = NULL;
 	uint16_t type;
 	int err;
 
@@ -187,18 +193,21 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 		if (err == -ENOENT)
 			return;
 	} else {
-		bool add = cmd == TCP_NSR_CMD_CONN_ADD_NTF;
+		bool add = cmd == TCP_NSR_CMD_CONN_ADD_NTF, known = nsr_store_conn_find(g->store, conn_id(conn));
 
 		/* cursors of a connection that has ended: the kernel's last word crossed ours */
-		if (!add && !nsr_store_conn_find(g->store, conn_id(conn)))
+		if (!add && !known)
 			return;
 		type = add ? NSR_FRAME_CONN_ADD : NSR_FRAME_CONN_CHANGE;
-		err = nsr_store_conn_upsert(g->store, attr_data(conn), attr_len(conn), add, NULL);
+		err = nsr_store_conn_upsert(g->store, attr_data(conn), attr_len(conn), add,
+					    known ? NULL : &fresh);
 	}
 	if (err)
 		log_warn("group %s: a connection is not replicated: %s", g->cfg->name, nsr_store_error(g->store));
 	else if (s->live)
 		send_conn(s, type, conn);
+	if (fresh)
+		app_conn_known(g, fresh);
 }
 
 static uint64_t send_txn_piece(struct sync_group *s, const char *app, uint64_t txn, const uint8_t *ops,
@@ -263,6 +272,18 @@ int sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, si
 	else
 		app_txn_acked(g, app, txn);
 	return 0;
+}
+
+void sync_app_gone(struct group *g, const char *app)
+{
+	struct sync_ack *a, *tmp;
+
+	/* who attaches under its name next counts its transactions anew */
+	list_for_each_safe(a, tmp, &g->sync->acks, node)
+		if (!strcmp(a->app, app)) {
+			list_del(&a->node);
+			free(a);
+		}
 }
 
 int sync_app_snapshot_begin(struct group *g, const char *app)

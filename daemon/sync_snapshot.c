@@ -197,4 +197,5 @@ void sync_end_snapshot(struct group *g, struct nsr_term term, uint32_t epoch, ui
 	attr_put(&b, NSR_SYNC_A_DIGEST, digest, sizeof(digest));
 	sync_send(s, NSR_FRAME_SNAPSHOT_END, &b);
 	s->step = SYNC_ENDED;
+	app_conn_status(g, 0);
 }

@@ -145,6 +145,7 @@ struct nsr_group {
 	atomic_t nr_conns;			/* all phases */
 	atomic_t nr_unsettled;			/* shadow and provisional */
 	struct delayed_work probe_work;		/* solicitation, bounds in time; see probe.c */
+	u64 probe_serial;			/* where its next turn goes on; that work alone */
 	struct delayed_work lapse_work;		/* tells of a lapse; the lapse itself needs no timer */
 	struct delayed_work settle_work;	/* end of drop-not-reset */
 	struct work_struct role_work;		/* nsr_role_apply() for a role that turned in softirq */
@@ -251,7 +252,7 @@ struct nsr_conn {
 	u64 probe_due;				/* boot time; also read and written without the lock */
 	u64 probe_last;
 	u32 ts_offset;				/* our TSval = clock + ts_offset, fixed at the first probe */
-	u32 ts_first, ts_last;			/* first and newest TSval that left */
+	u32 ts_first, ts_last;			/* first TSval of this reign, newest one that left */
 	bool ts_ready, ts_used;
 	bool have_cand;
 	u32 cand_ack;				/* SEG.ACK of a first answer: what TSecr will prove */
@@ -439,6 +440,7 @@ void nsr_probe_at(struct nsr_conn *conn, u64 when);	/* any context */
 void nsr_probe_renew(struct nsr_conn *conn);		/* forgets what belongs to an earlier reign; socket locked */
 int nsr_probe_send(struct nsr_conn *conn);		/* socket locked */
 void nsr_probe_work(struct work_struct *work);		/* initialised by group.c */
+void nsr_ts_fix(struct nsr_conn *conn);
 u32 nsr_ts_now(const struct nsr_conn *conn);		/* our TSval at this instant */
 
 /* egress.c, ingress.c: fence; drop-not-reset and freeze */

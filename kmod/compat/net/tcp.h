@@ -33,4 +33,13 @@ static inline bool nsr_tcp_has_ao(const struct tcp_sock *tp)
 #endif
 }
 
+static inline void nsr_tcp_send_ack(struct sock *sk, u32 rcv_nxt)
+{
+#ifdef NSR_HAVE_SEND_ACK_FLAGS
+	__tcp_send_ack(sk, rcv_nxt, 0);
+#else
+	__tcp_send_ack(sk, rcv_nxt);
+#endif
+}
+
 #endif /* _TCP_NSR_COMPAT_NET_TCP_H */

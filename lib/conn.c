@@ -223,8 +223,11 @@ static void send_detach(struct nsr_conn *conn, bool unprotect)
 
 	if (conn->nsr->link != LINK_UP || conn->gone)
 		return;
+	/* Both names: the kernel may have told nsrd of the end already, and the id with it. */
 	b = nsr_link_begin(conn->nsr, NSR_APP_DETACH);
-	nsr_wire_put_conn(&b, conn->id, conn->handle);
+	if (conn->id)
+		nsr_wire_put_u64(&b, NSR_APP_A_CONN_ID, conn->id);
+	nsr_wire_put_u32(&b, NSR_APP_A_HANDLE, conn->handle);
 	if (unprotect)
 		nsr_wire_put_flag(&b, NSR_APP_A_UNPROTECT);
 	nsr_link_send(conn->nsr, &b);

@@ -411,6 +411,23 @@ static void role_mark(struct nsr *nsr, enum nsr_role role, bool welcome)
 	}
 }
 
+static void snapshot(struct nsr *nsr)
+{
+	struct list *i, *n;
+
+	nsr->snapshot_due = false;
+	nsr->snapshot = true;
+	list_for_each(i, n, &nsr->conns) {
+		struct nsr_conn *conn = list_of(i, struct nsr_conn, node);
+
+		if (!nsr_conn_counts(conn) || conn->shadow)
+			continue;
+		conn->whole = true;
+		nsr_conn_mark(conn);
+	}
+	nsr_call0(nsr, snapshot);
+}
+
 static void role_set(struct nsr *nsr, const struct nsr_wire *w, bool welcome)
 {
 	enum nsr_role role = nsr_wire_u8(w, NSR_APP_A_ROLE), old = nsr->role;
@@ -421,15 +438,17 @@ static void role_set(struct nsr *nsr, const struct nsr_wire *w, bool welcome)
 	nsr->role = role;
 	nsr->term = term;
 	nsr->role_known = true;
-	if (role == NSR_ROLE_LEAVING) {
-		nsr_leave_again(nsr);
-	} else {
+	nsr->poll_at = 0;
+	/* nsrd wants a snapshot over the new link, which after nsr_left() nobody can give. Not a word, and the
+	 * switchover is called off; a hand-over without it would not be whole. */
+	if (role != NSR_ROLE_LEAVING)
 		nsr->leave = LEAVE_NOT;
-		nsr->poll_at = 0;
-	}
+	else if (welcome && nsr->leave != LEAVE_NOT)
+		nsr->leave = LEAVE_LOST;
 	if (role == NSR_ROLE_STANDBY || role == NSR_ROLE_NONE) {
 		nsr_txn_discard(nsr);
 		nsr->snapshot = false;
+		nsr->snapshot_due = false;
 	}
 	/* Before the callbacks: their transactions may name these connections. */
 	if (welcome || (role == NSR_ROLE_ACTIVE && old != NSR_ROLE_LEAVING))
@@ -440,6 +459,8 @@ static void role_set(struct nsr *nsr, const struct nsr_wire *w, bool welcome)
 	if (changed && !nsr->closing)
 		nsr_call(nsr, role, role, term, nsr_wire_u32(w, NSR_APP_A_DEADLINE_MS));
 	nsr_run_todo(nsr);
+	if (nsr->snapshot_due && nsr->leave == LEAVE_NOT && !nsr->closing)
+		snapshot(nsr);
 }
 
 static void ev_welcome(struct nsr *nsr, const struct nsr_wire *w)
@@ -465,21 +486,12 @@ static void ev_refused(struct nsr *nsr, const struct nsr_wire *w)
 
 static void ev_snapshot(struct nsr *nsr, const struct nsr_wire *w)
 {
-	struct list *i, *n;
-
 	if (nsr->role != NSR_ROLE_ACTIVE && nsr->role != NSR_ROLE_LEAVING)
 		return;
 	nsr->epoch = nsr_wire_u32(w, NSR_APP_A_EPOCH);
-	nsr->snapshot = true;
-	list_for_each(i, n, &nsr->conns) {
-		struct nsr_conn *conn = list_of(i, struct nsr_conn, node);
-
-		if (!nsr_conn_counts(conn) || conn->shadow)
-			continue;
-		conn->whole = true;
-		nsr_conn_mark(conn);
-	}
-	nsr_call0(nsr, snapshot);
+	nsr->snapshot_due = true;
+	if (nsr->leave == LEAVE_NOT)
+		snapshot(nsr);
 }
 
 int nsr_event(struct nsr *nsr, const struct nsr_wire *w, int *fd, const char **why)

@@ -63,14 +63,6 @@ void nsr_leave_poll(struct nsr *nsr)
 	say(nsr, NSR_APP_LEFT);
 }
 
-void nsr_leave_again(struct nsr *nsr)
-{
-	if (nsr->leave == LEAVE_NOT)
-		return;
-	nsr->leave = LEAVE_WAIT;
-	nsr_leave_poll(nsr);
-}
-
 int nsr_left(struct nsr *nsr)
 {
 	if (nsr->role != NSR_ROLE_LEAVING)

@@ -49,6 +49,7 @@ void nsr_link_close(struct nsr *nsr)
 	queue_drop(nsr);
 	nsr_txn_discard(nsr);
 	nsr->snapshot = false;
+	nsr->snapshot_due = false;
 }
 
 static void retry_later(struct nsr *nsr)

@@ -47,6 +47,7 @@ enum leave_state {
 	LEAVE_WAIT,		/* nsr_left() was called; far ends have not acknowledged all */
 	LEAVE_SAID,		/* LEFT sent */
 	LEAVE_DRAINED,		/* DRAINED sent: sockets stay unread */
+	LEAVE_LOST,		/* the link was lost in between: no answer, so that it is called off */
 };
 
 /** struct stream - bytes received and not consumed, and the positions around them
@@ -154,7 +155,9 @@ struct nsr {
 	bool open;			/* a transaction has begun: its number is txn */
 	bool begun;			/* a piece of it has left */
 	uint64_t txn, txn_acked;	/* number of the last begun, acknowledged */
+	size_t txn_bytes;		/* shipped in the open transaction */
 	bool snapshot;			/* between SNAPSHOT and nsr_snapshot_done() */
+	bool snapshot_due;		/* asked while leaving: told once it is called off */
 	uint32_t epoch;
 
 	/* leave.c */
@@ -233,7 +236,6 @@ void nsr_run_todo(struct nsr *nsr);
 /* ---- leave.c ---- */
 void nsr_leave_poll(struct nsr *nsr);			/* timer */
 void nsr_leave_frozen(struct nsr *nsr);
-void nsr_leave_again(struct nsr *nsr);			/* the link was found again, still leaving */
 
 /* ---- handle.c ---- */
 uint64_t nsr_now_ms(void);

@@ -26,6 +26,7 @@ static void piece_begin(struct nsr *nsr)
 	if (!nsr->open) {
 		nsr->open = true;
 		nsr->txn++;
+		nsr->txn_bytes = 0;
 	}
 	nsr_wire_begin(&nsr->ops, nsr->piece, NSR_APP_MSG_MAX - FLAGS_ROOM, NSR_APP_TXN);
 	nsr_wire_put_u64(&nsr->ops, NSR_APP_A_TXN, nsr->txn);
@@ -54,6 +55,7 @@ static struct nsr_wire_buf *op_room(struct nsr *nsr, size_t bytes)
 		piece_send(nsr, false);
 	if (!nsr->ops.nlh)
 		piece_begin(nsr);
+	nsr->txn_bytes += bytes;
 	return &nsr->ops;
 }
 
@@ -93,6 +95,9 @@ int nsr_put(struct nsr *nsr, struct nsr_conn *conn, const void *key, size_t klen
 		return -EMSGSIZE;
 	if (!nsr_txn_wanted(nsr))
 		return 0;
+	/* nsrd joins the pieces before it applies them: it has to hold the whole. */
+	if (nsr->open && nsr->txn_bytes + klen + vlen > NSR_TXN_MAX)
+		return -ENOBUFS;
 	do {
 		struct nsr_wire_buf *b;
 

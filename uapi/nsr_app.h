@@ -39,7 +39,7 @@
  *	link was lost and found), GAP if set. No positions: a shadow that waits for RESUMED (the link was lost
  *	and found while the role changed).
  * @NSR_APP_ATTACHED: S: HANDLE, CONN_ID, MODE, PROTECTED, TEXT (why not). No rule matches: MODE absent.
- * @NSR_APP_DETACH: C: CONN_ID or HANDLE: the application is done with it (its socket is closed or UNPROTECT
+ * @NSR_APP_DETACH: C: CONN_ID, HANDLE, or both: the application is done with it (its socket is closed or UNPROTECT
  *	given: goes on as an ordinary one).
  * @NSR_APP_SET_GAP: C: CONN_ID, GAP (enum tcp_nsr_gap).
  * @NSR_APP_TXN: C on the active: a piece of a transaction: TXN (grows by 1; goes on over reconnects), OPs in order; LAST set on

@@ -16,7 +16,8 @@
  *	conns [GROUP] [--json] | conn FIELD=VALUE... | conn-set FIELD=VALUE... [, FIELD=VALUE...]...
  *	conn-del id=ID [reset]
  *	inject GROUP [late] [ctl PATH] [FIELD=VALUE...]	records on stdin if none is given
- *	ctl PATH COMMAND...				to a running inject
+ *	hold PATH					ordinary sockets, told by ctl what to do
+ *	ctl PATH COMMAND...				to a running inject or hold
  *	monitor [rcvbuf BYTES] [wait FILE]
  *	fuzz SEED COUNT
  *
@@ -156,6 +157,8 @@ int main(int argc, char **argv)
 
 	if (argc > 2 && !strcmp(argv[1], "ctl"))
 		return ctl_cmd(NULL, argc - 2, argv + 2);
+	if (argc > 2 && !strcmp(argv[1], "hold"))
+		return hold_cmd(NULL, argc - 2, argv + 2);
 	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(argv[1], commands[i].name))
 			continue;

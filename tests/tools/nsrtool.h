@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <libmnl/libmnl.h>
 
 #include "tcp_nsr.h"
@@ -65,6 +66,7 @@ int group_cmd_flush(struct nl *nl, int argc, char **argv);
 /* ---- nsrtool_inject.c, nsrtool_fuzz.c ---- */
 
 int inject_cmd(struct nl *nl, int argc, char **argv);
+int hold_cmd(struct nl *nl, int argc, char **argv);
 int ctl_cmd(struct nl *nl, int argc, char **argv);
 int fuzz_cmd(struct nl *nl, int argc, char **argv);
 
@@ -76,5 +78,9 @@ uint64_t parse_number(const char *text, uint64_t max, const char *what);
 /* bytes of an address: 4 or 16; 0 if it is none */
 int parse_addr(const char *text, void *addr);
 uint64_t boot_ns(void);
+
+/* ---- nsrtool_pump.c: moves bytes between a socket and a file, in a process of its own ---- */
+
+void pump_start(FILE *out, int sock, bool out_of_file, const char *args);
 
 #endif

@@ -8,7 +8,13 @@
  *	recv N			what there is to read; "EOF"; or the errno's name
  *	info N			TCP_INFO in words
  *	keepalive N		SO_KEEPALIVE with an idle time of 1 s
- *	close N | quit
+ *	listen ADDR PORT	a listening socket, held like the others
+ *	accept N [COUNT]	waits for connections on it
+ *	connect ADDR PORT [COUNT [LADDR]]
+ *	shutdown N		no more to send
+ *	pull N FILE		appends what comes to FILE, in a process of its own
+ *	push N FILE OFFSET	sends FILE from OFFSET on and shuts down, likewise
+ *	close N | close all | exit STATUS | quit
  *
  * The answer ends with a line "." of its own.
  */
@@ -62,6 +68,18 @@ static int fresh_socket(char **words, int n)
 	return socket(af == AF_INET6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
 }
 
+static void hold(int fd, uint64_t id)
+{
+	if (nr_shadows == room) {
+		room = room ? room * 2 : 64;
+		shadows = realloc(shadows, room * sizeof(*shadows));
+		if (!shadows)
+			abort();
+	}
+	shadows[nr_shadows].fd = fd;
+	shadows[nr_shadows++].id = id;
+}
+
 static int inject_one(struct nl *nl, const char *group, bool late, char **words, int n)
 {
 	struct nlmsghdr *nlh = nl_request(nl, TCP_NSR_CMD_CONN_INJECT, 0);
@@ -83,14 +101,7 @@ static int inject_one(struct nl *nl, const char *group, bool late, char **words,
 		close(fd);
 		return 1;
 	}
-	if (nr_shadows == room) {
-		room = room ? room * 2 : 64;
-		shadows = realloc(shadows, room * sizeof(*shadows));
-		if (!shadows)
-			abort();
-	}
-	shadows[nr_shadows].fd = fd;
-	shadows[nr_shadows++].id = id ? strtoull(id, NULL, 16) : 0;
+	hold(fd, id ? strtoull(id, NULL, 16) : 0);
 	return 0;
 }
 
@@ -174,6 +185,109 @@ static void do_keepalive(FILE *out, int fd)
 				     strerrorname_np(errno) : "ok");
 }
 
+static socklen_t make_addr(const char *addr, int port, struct sockaddr_storage *to)
+{
+	struct sockaddr_in6 *in6 = (void *)to;
+	struct sockaddr_in *in = (void *)to;
+
+	memset(to, 0, sizeof(*to));
+	if (inet_pton(AF_INET, addr, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		return sizeof(*in);
+	}
+	inet_pton(AF_INET6, addr, &in6->sin6_addr);
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	return sizeof(*in6);
+}
+
+static int do_listen(FILE *out, const char *addr, int port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = make_addr(addr, port, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, (void *)&ss, len) || listen(fd, 4096)) {
+		fprintf(out, "%s\n", strerrorname_np(errno));
+		close(fd);
+		return -1;
+	}
+	hold(fd, 0);
+	fprintf(out, "n=%d\n", nr_shadows - 1);
+	return 0;
+}
+
+static void do_connect(FILE *out, const char *addr, int port, int count, const char *laddr)
+{
+	struct sockaddr_storage to, from;
+	socklen_t len = make_addr(addr, port, &to), llen = 0;
+	int fd, i, done = 0, one = 1;
+
+	if (*laddr)
+		llen = make_addr(laddr, 0, &from);
+	for (i = 0; i < count; i++) {
+		fd = socket(to.ss_family, SOCK_STREAM, 0);
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+		if (fd < 0 || (llen && bind(fd, (void *)&from, llen)) ||
+		    connect(fd, (void *)&to, len)) {
+			fprintf(out, "%s\n", strerrorname_np(errno));
+			close(fd);
+			break;
+		}
+		hold(fd, 0);
+		done++;
+	}
+	fprintf(out, "connected=%d n=%d\n", done, nr_shadows - 1);
+}
+
+static void do_accept(FILE *out, int listener, int count)
+{
+	int fd, done;
+
+	for (done = 0; done < count; done++) {
+		fd = accept(listener, NULL, NULL);
+		if (fd < 0)
+			break;
+		hold(fd, 0);
+	}
+	fprintf(out, "accepted=%d n=%d\n", done, nr_shadows - 1);
+}
+
+static void close_all(FILE *out)
+{
+	int i;
+
+	for (i = 0; i < nr_shadows; i++) {
+		if (shadows[i].fd >= 0)
+			close(shadows[i].fd);
+		shadows[i].fd = -1;
+	}
+	fprintf(out, "ok\n");
+}
+
+/* Commands that make descriptors, or end all; false: not one of these. */
+static bool command_on_none(FILE *out, const char *line)
+{
+	char verb[32] = "", addr[64] = "", laddr[64] = "";
+	int port = 0, count = 1;
+
+	if (sscanf(line, "%31s %63s %d %d %63s", verb, addr, &port, &count, laddr) < 2)
+		return false;
+	if (!strcmp(verb, "listen"))
+		do_listen(out, addr, port);
+	else if (!strcmp(verb, "connect"))
+		do_connect(out, addr, port, count, laddr);
+	else if (!strcmp(verb, "close") && !strcmp(addr, "all"))
+		close_all(out);
+	else if (!strcmp(verb, "exit"))
+		exit(atoi(addr));
+	else
+		return false;
+	return true;
+}
+
 /* false: quit */
 static bool command(FILE *out, char *line)
 {
@@ -189,6 +303,8 @@ static bool command(FILE *out, char *line)
 		do_list(out);
 		return true;
 	}
+	if (command_on_none(out, line))
+		return true;
 	if (n < 0 || n >= nr_shadows || shadows[n].fd < 0) {
 		fprintf(out, "no shadow %d\n", n);
 		return true;
@@ -200,6 +316,12 @@ static bool command(FILE *out, char *line)
 		do_info(out, fd);
 	} else if (!strcmp(verb, "keepalive")) {
 		do_keepalive(out, fd);
+	} else if (!strcmp(verb, "accept")) {
+		do_accept(out, fd, at && line[at] ? atoi(line + at) : 1);
+	} else if (!strcmp(verb, "pull") || !strcmp(verb, "push")) {
+		pump_start(out, fd, !strcmp(verb, "push"), at ? line + at : "");
+	} else if (!strcmp(verb, "shutdown")) {
+		fprintf(out, "%s\n", shutdown(fd, SHUT_WR) ? strerrorname_np(errno) : "ok");
 	} else if (!strcmp(verb, "close")) {
 		close(fd);
 		shadows[n].fd = -1;
@@ -290,6 +412,13 @@ int inject_cmd(struct nl *nl, int argc, char **argv)
 	while (serve(dup(0)) && !feof(stdin))
 		break;
 	return ret;
+}
+
+/* hold PATH: no shadows, ordinary sockets under the same commands */
+int hold_cmd(struct nl *nl, int argc, char **argv)
+{
+	(void)nl;
+	return argc == 1 ? serve_at(argv[0]) : 2;
 }
 
 int ctl_cmd(struct nl *nl, int argc, char **argv)

@@ -597,7 +597,7 @@ static uint64_t valid_echo(struct role *r, const struct nsr_heartbeat *hb)
 	uint64_t echo = hb->echo;
 
 	if (!role_rule(r, ROLE_RULE_ECHO))
-		return r->now;
+		return r->echoed = r->now;
 	if (!echo || echo > r->now || hb->echo_instance != r->instance)
 		return 0;
 	if (echo > r->echoed)

@@ -166,14 +166,21 @@ static bool cold_unheard(const struct role *r)
 
 static bool completes(const struct role *r, const struct role_in *in)
 {
+	/* Only an echo in such a heartbeat says that the gates were closed when it was sent: the END by
+	 * itself may be old, and the active have opened them since. */
 	return r->complete && !term_vs(r, in) && in->hb->in_step && in->hb->epoch == r->epoch &&
-	       echo_fresh(r, r->echoed);
+	       echo_fresh(r, in->echo);
 }
 
 GUARD(g_not_lower, "its term is not lower than mine", term_vs(r, in) >= 0);
 GUARD(g_newer, "its term is higher", in->newer);
 GUARD(g_newer_warm, "its term is higher, and it is warm", in->newer && in->hb->warm);
 GUARD(g_newer_cold, "its term is higher, and it is cold", in->newer && !in->hb->warm);
+/* A claimer that cannot hear us will find silence and take over: better two who are mute than two who
+ * emit. Terms do not help, it does not hear them. */
+GUARD(g_deaf_warm, "it is warm, and has not heard me for claim-after",
+      !in->newer && in->hb->warm && r->cfg.authority == ROLE_AUTH_NONE &&
+      (!in->echo || r->now - in->echo >= r->cfg.claim_after));
 GUARD(g_wins_tie, "I win the tie (term, priority, id)", may_claim(r) && in->term_tie > 0);
 GUARD(g_alone, "there is no peer", r->cfg.alone && may_claim(r));
 GUARD(g_alone_ok, "disk: I was active, and the peer could not take over",
@@ -182,8 +189,6 @@ GUARD(g_not_alarmed, "not said yet", !r->alarmed);
 GUARD(g_completes, "snapshot complete, in step, echo fresh", completes(r, in));
 GUARD(g_abandoned, "snapshot complete, but the active has gone on without us",
       r->complete && !term_vs(r, in) && in->hb->epoch >= r->epoch && !in->hb->in_step);
-GUARD(g_end_fresh, "asked for, not refused before, echo fresh",
-      end_fits(r, in) && echo_fresh(r, r->echoed));
 GUARD(g_end_fits, "asked for, not refused before", end_fits(r, in));
 GUARD(g_end_other, "of another ask", !r->asked || in->ask != r->ask);
 GUARD(g_valid, "valid", warm(r));
@@ -309,12 +314,10 @@ STEP(s_complete, "snapshot complete")
 
 STEP(s_ready, "ready lease starts")
 {
-	if (in->ev == ROLE_EV_END)
-		r->epoch = in->epoch;
 	r->asked = r->complete = false;
 	r->has_data = true;
 	r->data_term = r->term;
-	r->ready_until = r->echoed + r->cfg.ready_lease;
+	r->ready_until = in->echo + r->cfg.ready_lease;
 	say(r, ROLE_ACT_LOG, "ready: snapshot %u of term %llu/%u", r->epoch,
 	    (unsigned long long)r->term.number, r->term.owner);
 }
@@ -399,7 +402,7 @@ STEP(s_evidence, "evidence E2, E3 or E5")
 	r->evidence = true;
 	r->evidence_lease = 0;
 	r->evidence_at = r->cfg.alone ? r->now - r->cfg.drain : r->now;
-	if (!r->fenced && !r->ordered && r->claim_at)
+	if (!r->fenced && !r->ordered && r->claim_at && role_rule(r, ROLE_RULE_ANNOUNCE))
 		r->evidence_at = r->claim_at + r->cfg.lease;
 }
 
@@ -722,7 +725,6 @@ const struct role_row role_rows[] = {
 	ROW(EMPTY, SILENCE, &g_alone_ok, CLAIM, COLD, &s_claim_cold, &s_send),
 	ROW(EMPTY, SILENCE, &g_not_alarmed, SAME, NONE, &s_alarm_wait),
 	ROW(EMPTY, FORCE, NULL, CLAIM, OPERATOR, &s_claim_cold, &s_order, &s_send),
-	ROW(B(SYNC), END, &g_end_fresh, READY, NONE, &s_ready, &s_send),
 	ROW(B(SYNC), END, &g_end_fits, SAME, NONE, &s_complete),
 	ROW(B(SYNC), END, &g_end_other, SAME, NONE, NULL),
 	ROW(B(SYNC), END, NULL, SAME, OUT_OF_STEP, &s_again),
@@ -777,6 +779,8 @@ const struct role_row role_rows[] = {
 	ROW(REIGN, HB_ACTIVE, &g_newer, SYNC, HIGHER_TERM,
 	    &s_mute, &s_release, &s_forget, &s_ask, &s_send),
 	ROW(REIGN, HB_CLAIM, &g_newer_warm, HELD, HIGHER_TERM,
+	    &s_mute, &s_release, &s_hold, &s_send),
+	ROW(REIGN, HB_CLAIM, &g_deaf_warm, HELD, HIGHER_TERM,
 	    &s_mute, &s_release, &s_hold, &s_send),
 	ROW(REIGN, HB_CLAIM, &g_newer_cold, SAME, NONE, &s_outbid, &s_send),
 	ROW(REIGN, HB_EMPTY, &g_newer, SAME, NONE, &s_outbid, &s_send),

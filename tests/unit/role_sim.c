@@ -44,7 +44,8 @@ struct box {
 	struct role r;
 	bool has_role;
 	struct role_kernel k;
-	bool kexc;			/* ghost: its claim never reached the other box */
+	bool kexc;			/* ghost: a claim of its last flip did not reach the other box */
+	uint64_t flip_at;
 	struct term_record disk;
 	bool has_disk;
 	uint64_t disk_bad_until, mac_bad_until;
@@ -60,7 +61,7 @@ struct box {
 	uint64_t leave_at;
 	bool leave_ok;
 	struct nsr_term claim_term;
-	bool claim_exc;
+	bool claim_exc, claim_cold;
 	/* ghosts */
 	bool ok, dat, end_ok;
 	enum role_state seen;
@@ -165,6 +166,7 @@ static void ghost_flip(struct sim *s, struct box *b, const struct call *c)
 
 	s->res.flips++;
 	b->kexc = c->exc;
+	b->flip_at = s->now;
 	if (!c->cold && !b->ok && !s->split)
 		bad(s, SIM_STALE, "box %d took over as ready, stale", id(s, b));
 	if (c->cold && emits(s, o) && !s->split && !c->exc)
@@ -259,7 +261,7 @@ static void start_call(struct sim *s, struct box *b, const struct role_action *a
 	memset(c, 0, sizeof(*c));
 	c->on = true;
 	c->act = *a;
-	c->cold = b->r.cold;
+	c->cold = b->claim_cold;
 	c->exc = b->claim_exc;
 	if (s->faults_on && (s->cfg.faults & SIM_F_SLOW) && below(s, 12) == 0)
 		lat = SIM_TICK * (1 + below(s, 45));
@@ -307,6 +309,7 @@ static void send_hb(struct sim *s, struct box *b)
 	if (hb.state == ROLE_CLAIM && nsr_term_cmp(hb.term, b->claim_term)) {
 		b->claim_term = hb.term;
 		b->claim_exc = false;
+		b->claim_cold = !hb.warm;
 	}
 	for (p = 0; p < 2; p++) {
 		uint64_t at = s->now;
@@ -632,10 +635,11 @@ static void fault_daemon(struct sim *s, struct box *b, uint32_t f)
 static void fault(struct sim *s)
 {
 	struct box *b = &s->b[below(s, 2)];
-	uint32_t f = 1u << below(s, 13);
+	uint32_t f;
 
-	if (!(s->cfg.faults & f))
-		return;
+	do {
+		f = 1u << below(s, 13);
+	} while (!(s->cfg.faults & f) && s->cfg.faults);
 	switch (f) {
 	case SIM_F_CUT:
 		cut(s);
@@ -738,7 +742,7 @@ static void check(struct sim *s)
 			 clk(s, &s->b[0]) < s->b[0].k.lease_until &&
 			 clk(s, &s->b[1]) < s->b[1].k.lease_until;
 	bool conn = (!s->cut[0][0] && !s->cut[0][1]) || (!s->cut[1][0] && !s->cut[1][1]);
-	struct box *high;
+	struct box *late;
 
 	if (s->now < s->loss_until || !conn)
 		s->conn_since = 0;
@@ -762,9 +766,9 @@ static void check(struct sim *s)
 	}
 	if (!s->dual_since)
 		s->dual_since = s->now;
-	high = nsr_term_cmp(s->b[0].k.term, s->b[1].k.term) > 0 ? &s->b[0] : &s->b[1];
-	if (!high->kexc)
-		bad(s, SIM_DUAL, "both emit, and box %d's claim had reached the other", id(s, high));
+	late = s->b[0].flip_at > s->b[1].flip_at ? &s->b[0] : &s->b[1];
+	if (!late->kexc)
+		bad(s, SIM_DUAL, "both emit, and box %d's claim had reached the other", id(s, late));
 	if (s->conn_since && s->now - s->conn_since > 6 * SIM_INTERVAL &&
 	    s->now - s->dual_since > 6 * SIM_INTERVAL)
 		bad(s, SIM_DUAL_HEALED, "both emit on, the paths are whole");

@@ -232,7 +232,8 @@ void conns_resync(struct group *g)
 	}
 	if (!group_owns_conns(g))
 		shadow_drop_strays(g);
-	qsort(w.ids, w.n, sizeof(*w.ids), by_id);
+	if (w.n)
+		qsort(w.ids, w.n, sizeof(*w.ids), by_id);
 	for (c = nsr_store_conn_next(g->store, NULL); c; c = next) {
 		next = nsr_store_conn_next(g->store, c);
 		if (!w.n || !bsearch(&c->id, w.ids, w.n, sizeof(*w.ids), by_id))

@@ -17,8 +17,8 @@ struct genl {
 	uint32_t seq, portid;
 	uint16_t family;	/* nlmsg_type of our family; 0: not resolved */
 	char text[GENL_TEXT_MAX];
-	uint8_t buf[GENL_MSG_MAX];	/* request under construction */
-	uint8_t rcv[65536];
+	uint8_t buf[GENL_MSG_MAX] __attribute__((aligned(8)));	/* request under construction */
+	uint8_t rcv[65536] __attribute__((aligned(8)));
 };
 
 /* what genl_resolve() finds out */

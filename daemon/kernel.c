@@ -25,8 +25,8 @@ struct kernel {
 	int event_buffer;
 	bool resyncing;
 	struct nlmsghdr *batch;		/* in batch_buf; NULL: empty */
-	uint8_t batch_buf[GENL_MSG_MAX];
-	uint8_t event_buf[65536];
+	uint8_t batch_buf[GENL_MSG_MAX] __attribute__((aligned(8)));
+	uint8_t event_buf[65536] __attribute__((aligned(8)));
 };
 
 const char *kernel_error(const struct kernel *k)

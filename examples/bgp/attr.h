@@ -48,7 +48,6 @@ size_t attrs_wire(const struct attrs *a, uint8_t afi, bool as4, uint8_t *out, si
 /* What the meaning of a received attribute depends on. */
 struct attr_env {
 	bool as4, ibgp, mp4, mp6;
-	struct addr local;		/* a next hop that is ourselves is no next hop */
 };
 
 enum verdict {
@@ -80,6 +79,8 @@ void attrs_parse(const uint8_t *in, size_t len, const struct attr_env *env, stru
 /* True if nlri is a run of whole prefixes of that family. */
 bool nlri_valid(uint8_t afi, const uint8_t *nlri, size_t len);
 
+/* False: nobody's address. len: 4 or 16. */
+bool next_hop_valid(const uint8_t *nh, size_t len);
 /* AS numbers of 2 or 4 octets; a set counts as one. -1: malformed. */
 int as_path_count(const uint8_t *p, size_t len, size_t width);
 

@@ -131,12 +131,12 @@ static bool add_aggregator(struct walk *w)
 	return tlv_add(&w->out->tlvs, ATTR_F_OPTIONAL | ATTR_F_TRANSITIVE, ATTR_AGGREGATOR, buf, 8);
 }
 
-static bool hop_usable(const uint8_t *nh, size_t len, const struct addr *local)
+/* Our own address is let through: peers on a shared link do send our routes back to us, and what they
+ * announce belongs into Adj-RIB-In. To choose among routes is not this program's business. */
+bool next_hop_valid(const uint8_t *nh, size_t len)
 {
 	static const uint8_t any[16], loopback[16] = { [15] = 1 };
 
-	if (local->len == len && !memcmp(nh, local->b, len))
-		return false;
 	if (len == 4)
 		return nh[0] && nh[0] != 127 && nh[0] < 224;
 	return memcmp(nh, any, 16) && memcmp(nh, loopback, 16) && nh[0] != 0xff;
@@ -176,7 +176,7 @@ static void mp_reach(struct walk *w, const uint8_t *p, size_t len)
 	r->len = len - 5 - nhlen;
 	if (!nlri_valid(afi, r->nlri, r->len))
 		reset(w, UPD_OPTIONAL, p, len, "MP_REACH_NLRI holds no valid prefix");
-	else if (!hop_usable(r->nh, afi == AFI_IPV4 ? 4 : 16, &w->env->local))
+	else if (!next_hop_valid(r->nh, afi == AFI_IPV4 ? 4 : 16))
 		fault(w->out, VERDICT_WITHDRAW, "next hop is unusable");
 }
 

@@ -235,7 +235,6 @@ static bool on_update(struct session *s, const uint8_t *msg, size_t len)
 	const struct session_params *p = &s->params;
 	struct attr_env env = {
 		.as4 = p->as4, .ibgp = p->peer_as == p->local_as, .mp4 = p->mp4, .mp6 = p->mp6,
-		.local = s->local,
 	};
 	struct update_msg u;
 	struct bgp_error e;

@@ -20,7 +20,7 @@ static bool has(const struct tlvs *t, uint8_t type)
 	return false;
 }
 
-static void check_mandatory(struct update_msg *u, const struct addr *local)
+static void check_mandatory(struct update_msg *u)
 {
 	struct parsed *a = &u->attr;
 	const struct addr *nh = &a->next_hop;
@@ -33,7 +33,7 @@ static void check_mandatory(struct update_msg *u, const struct addr *local)
 		return;
 	if (nh->len != 4)
 		fault(a, "NEXT_HOP is missing");
-	else if (!nh->b[0] || nh->b[0] == 127 || nh->b[0] >= 224 || addr_equal(nh, local))
+	else if (!next_hop_valid(nh->b, 4))
 		fault(a, "next hop is unusable");
 }
 
@@ -66,7 +66,7 @@ int update_decode(const uint8_t *msg, size_t len, const struct attr_env *env, st
 	/* Cut off before any route was named: whatever it was about cannot be withdrawn. */
 	if (a->overrun && !out->nlri_len && !a->reach.afi)
 		return bgp_fail(e, ERR_UPDATE, UPD_ATTR_LIST, NULL, 0);
-	check_mandatory(out, &env->local);
+	check_mandatory(out);
 	return 0;
 }
 

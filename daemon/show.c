@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,20 @@ static const char *role_word(enum role_state s)
 	return s == ROLE_ACTIVE || s == ROLE_LEAVE ? "active" : "standby";
 }
 
+/* as the operator's other words are written; a static buffer for each use in one expression */
+static const char *lower(const char *word)
+{
+	static char text[4][24];
+	static unsigned int next;
+	char *t = text[next++ % 4];
+	size_t i;
+
+	for (i = 0; word[i] && i < sizeof(text[0]) - 1; i++)
+		t[i] = (char)tolower((unsigned char)word[i]);
+	t[i] = '\0';
+	return t;
+}
+
 static double seconds_left(uint64_t until)
 {
 	uint64_t now = nsrd_now();
@@ -87,7 +102,7 @@ static json_t *peer_json(struct group *g)
 			 "link", g->nsrd->link ? link_describe(g->nsrd->link) : "none",
 			 "link_up", g->nsrd->link && link_is_up(g->nsrd->link),
 			 "node", (int)r->peer.node,
-			 "state", r->peer.heard ? role_state_name(r->peer.last.state) : "unknown",
+			 "state", r->peer.heard ? lower(role_state_name(r->peer.last.state)) : "unknown",
 			 "heard_ago", r->peer.heard ? (double)(nsrd_now() - r->peer.heard_at) / 1e9 : -1.,
 			 "ready", r->peer.ready_since != 0);
 }
@@ -104,7 +119,7 @@ static json_t *group_json(struct group *g)
 		memset(&kg, 0, sizeof(kg));
 	o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:b, s:b, s:b, s:f, s:f, s:I, s:I, s:I, s:I, s:o}",
 		      "name", g->cfg->name, "id", (json_int_t)g->cfg->id,
-		      "role", role_word(r->state), "state", role_state_name(r->state),
+		      "role", role_word(r->state), "state", lower(role_state_name(r->state)),
 		      "reason", role_reason_name(r->reason),
 		      "term", (json_int_t)r->term.number, "term_owner", (json_int_t)r->term.owner,
 		      "interface", g->cfg->interface, "addresses", addrs,

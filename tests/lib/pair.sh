@@ -28,7 +28,7 @@ PORT=$((7000 + RANDOM % 1000))
 
 # What a test may choose before pair_create
 : "${PAIR_MAC:=replace}"
-: "${PAIR_INTERVAL:=200ms}"
+: "${PAIR_INTERVAL:=500ms}"
 : "${PAIR_MODE:=adopt}"
 : "${PAIR_GAP:=report}"
 : "${PAIR_LEAVE:=5s}"
@@ -46,6 +46,14 @@ on() {
 
 	shift
 	ip netns exec "$box-$$" "$@"
+}
+
+# spawn BOX COMMAND...: in the background; $! is the command itself, which "on ... &" would not give
+spawn() {
+	local box=$1
+
+	shift
+	ip netns exec "$box-$$" "$@" &
 }
 
 # ---- waiting: pollers, never sleeps ----
@@ -70,7 +78,7 @@ pair_wire() {
 	on "$box" ip link set lo up
 	ip link add svc netns "$box-$$" address "02:00:00:00:00:0$number" type veth \
 		peer name "$box" netns "sw-$$"
-	ip -n "sw-$$" link set "$box" master br0 up
+	ip -n "sw-$$" link set dev "$box" master br0 up
 	# No link-local address: a box that plays no role has nothing to say on the service network.
 	on "$box" sysctl -qw net.ipv6.conf.svc.addr_gen_mode=1
 	on "$box" ip link set svc up
@@ -124,7 +132,7 @@ pair_create() {
 	ip netns add "far-$$"
 	far ip link set lo up
 	ip link add eth0 netns "far-$$" type veth peer name far netns "sw-$$"
-	ip -n "sw-$$" link set far master br0 up
+	ip -n "sw-$$" link set dev far master br0 up
 	far sysctl -qw net.ipv6.conf.eth0.accept_dad=0
 	far ip link set eth0 up
 	far ip addr add $FAR4/24 dev eth0
@@ -168,8 +176,8 @@ box_start() {
 
 	shift
 	# A process that dies of a signal must not take the test's words with it.
-	on "$box" "$NSRD" -c "$PAIR/$box/nsrd.conf" -l "${PAIR_LOG:-info}" "$@" \
-		>>"$PAIR/$box/nsrd.log" 2>&1 </dev/null &
+	spawn "$box" "$NSRD" -c "$PAIR/$box/nsrd.conf" -l "${PAIR_LOG:-info}" "$@" \
+		>>"$PAIR/$box/nsrd.log" 2>&1 </dev/null
 	NSRD_PID[$box]=$!
 	until_ok 30 test -S "$PAIR/$box/run/control.sock"
 }
@@ -211,21 +219,16 @@ box_reboot() {
 box_forget_kernel() {
 	local box=$1
 
-	mv "$PAIR/$box" "$PAIR/$box.old"
+	# Orphaned sockets of the dead box may keep its namespace for minutes: without wires it is no box.
+	ip -n "sw-$$" link del dev "$box"
+	ip -n "$box-$$" link del dev sync
 	ip netns del "$box-$$"
-	until_ok 10 not_there "$box"
 	pair_wire "$box" "$([ "$box" = a ] && echo 1 || echo 2)"
-	rm -rf "$PAIR/$box"
-	mv "$PAIR/$box.old" "$PAIR/$box"
 	ip link add sync netns "a-$$" type veth peer name sync netns "b-$$"
 	on a ip addr add 10.9.0.1/30 dev sync 2>/dev/null
 	on b ip addr add 10.9.0.2/30 dev sync 2>/dev/null
 	on a ip link set sync up
 	on b ip link set sync up
-}
-
-not_there() {
-	! ip -n "sw-$$" link show "$1"
 }
 
 ctl() {

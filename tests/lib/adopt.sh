@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two boxes and a far end for tests of the module alone: what nsrd would do, the test does.
+#
+#	far               box a (active)          box b (standby)
+#	10.9.0.9          10.9.0.1                10.9.0.1 after the takeover
+#	fd00::9           fd00::1                 fd00::1
+#	eth0 ============ eth0 == bridge (sw) === eth0
+#
+# Applications are "nsrtool hold" (far end, box a) and "nsrtool inject" (box b), told by "ctl". A test
+# is a function; takeover kills box a's port first, so that what it still says is never heard.
+
+. "$NSR_KSELFTEST/kselftest/ktap_helpers.sh"
+
+: "${NSR_B:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}"
+: "${NSR_SEED:=$RANDOM}"
+RANDOM=$NSR_SEED
+TOOL=$NSR_B/tests/nsrtool
+MAC=00:00:5e:00:01:07
+W=/tmp/adopt.$$
+mkdir -p $W
+
+in_far() { ip netns exec far-$$ "$@"; }
+in_a() { ip netns exec a-$$ "$@"; }
+in_b() { ip netns exec b-$$ "$@"; }
+in_sw() { ip netns exec sw-$$ "$@"; }
+
+say() { echo "# $*"; }
+
+# ORDER: processes first: a namespace with sockets in it outlives its name.
+net_down() {
+	local p
+
+	for p in $(jobs -p); do
+		kill "$p" 2>/dev/null
+	done
+	wait 2>/dev/null
+	for p in far a b sw; do
+		ip netns del $p-$$ 2>/dev/null
+	done
+	rm -rf "${W:?}"/*
+}
+trap 'net_down; rm -rf "${W:?}"' EXIT
+
+# A new wire for each test: no state of the one before.
+net_up() {
+	local n
+
+	# A namespace whose sockets are still being torn down keeps its devices' names to itself.
+	for n in far a b sw; do
+		ip netns add $n-$$ || return 1
+		ip -n $n-$$ link set lo up
+	done
+	ip -n sw-$$ link add br0 type bridge && ip -n sw-$$ link set br0 up || return 1
+	for n in far a b; do
+		ip link add eth0 netns $n-$$ type veth peer name p$n netns sw-$$ || return 1
+		ip -n sw-$$ link set p$n master br0 up
+		in_$n sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.accept_ra=0
+		ip -n $n-$$ link set eth0 up
+		# Offloads would hide how many segments there are.
+		in_$n ethtool -K eth0 tso off gso off gro off >/dev/null 2>&1
+	done
+	ip -n far-$$ addr add 10.9.0.9/24 dev eth0
+	ip -n far-$$ addr add fd00::9/64 dev eth0 nodad
+	ip -n a-$$ link set eth0 address $MAC
+	ip -n a-$$ addr add 10.9.0.1/24 dev eth0
+	ip -n a-$$ addr add fd00::1/64 dev eth0 nodad
+}
+
+# groups_up [mode M] [gap G] [-- group words]: the same group on both boxes
+groups_up() {
+	local rule=() group=() n
+
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		rule+=("$1")
+		shift
+	done
+	shift
+	group=("$@")
+	for n in a b; do
+		in_$n $TOOL group-set 1 dev eth0 mac $MAC addr 10.9.0.1 addr fd00::1 "${group[@]}" &&
+		in_$n $TOOL rule-set 1 1 lport 5000 "${rule[@]}" || return 1
+	done
+	in_a $TOOL role 1 active lease 3600000 >/dev/null
+}
+
+ctl() {
+	local path=$W/$1.ctl
+	shift
+	$TOOL ctl "$path" "$@"
+}
+
+# until_ok SECONDS COMMAND...: polls
+until_ok() {
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.02
+	done
+}
+
+hold() {
+	local n=$1
+
+	ip netns exec "$n-$$" $TOOL hold $W/$n.ctl &
+	HOLD_PID=$!
+	until_ok 20 test -S $W/$n.ctl
+}
+
+# A connection: far end connects. Sets nothing; far's is n=0, box a's n=1 (0 listens).
+connect() {
+	local to=${1:-10.9.0.1} at=${2:-10.9.0.1}
+
+	hold a || return 1
+	A_PID=$HOLD_PID
+	hold far || return 1
+	FAR_PID=$HOLD_PID
+	ctl a listen "$at" 5000 >/dev/null
+	ctl far connect "$to" 5000 1 >$W/connect
+	grep -q connected=1 $W/connect || { cat $W/connect; return 1; }
+	ctl a accept 0 >/dev/null
+	until_ok 10 one_conn_on_a
+}
+
+one_conn_on_a() { in_a $TOOL conns >$W/conns.a && [ "$(wc -l <$W/conns.a)" = 1 ]; }
+
+# The record as the daemons would have it: of box a, or given.
+record() {
+	in_a $TOOL conns >$W/record
+}
+
+# field NAME FILE
+field() {
+	sed -n "1s/.*\\b$1=\\([^ ]*\\).*/\\1/p" "$2"
+}
+
+# with NAME=VALUE...: the record changed
+with() {
+	local w
+
+	for w; do
+		if grep -q "\\b${w%%=*}=" $W/record; then
+			sed -i "s/\\b${w%%=*}=[^ ]*/$w/" $W/record
+		else
+			sed -i "s/\$/ $w/" $W/record
+		fi
+	done
+}
+
+inject() {
+	ip netns exec b-$$ $TOOL inject 1 "$@" ctl $W/b.ctl <$W/record >$W/inject 2>&1 &
+	B_PID=$!
+	until_ok 20 test -S $W/b.ctl || { cat $W/inject; return 1; }
+}
+
+a_dies() {
+	ip -n sw-$$ link set pa down
+}
+
+# The order of a takeover: role, then MAC and address, then they learn of it.
+takeover() {
+	in_b $TOOL role 1 active lease 3600000 term 2 >/dev/null || return 1
+	ip -n b-$$ link set eth0 down
+	ip -n b-$$ link set eth0 address $MAC
+	ip -n b-$$ link set eth0 up
+	ip -n b-$$ addr add 10.9.0.1/24 dev eth0
+	ip -n b-$$ addr add fd00::1/64 dev eth0 nodad
+	# The bridge learns where the MAC is now.
+	in_b ping -c 1 -W 1 10.9.0.9 >/dev/null 2>&1 || true
+}
+
+# on_b NAME VALUE: of the only connection there
+on_b() {
+	in_b $TOOL conns >$W/conns.b 2>/dev/null
+	[ "$(field "$1" $W/conns.b)" = "$2" ]
+}
+
+resumed() { until_ok "${1:-20}" on_b phase 3; }
+
+stat_of() {
+	in_$1 $TOOL group 1 | sed -n "1s/.*\\b$2=\\([^ ]*\\).*/\\1/p"
+}
+
+stat_is() {
+	local v
+
+	v=$(stat_of "$1" "$2")
+	[ "$v" = "$3" ] || { say "$2 is $v on box $1, not $3"; return 1; }
+}
+
+# Says one line each way, over whatever box is active; far's socket is 0, the box's is $2.
+talks() {
+	local box=$1 n=$2 word=w$RANDOM
+
+	ctl far send 0 $word >/dev/null
+	until_ok 20 got $box $n $word || { say "box $box did not get $word"; return 1; }
+	word=w$RANDOM
+	ctl $box send $n $word >/dev/null
+	until_ok 20 got far 0 $word || { say "the far end did not get $word"; return 1; }
+}
+
+# got WHO N TEXT: exactly TEXT is there now
+got() {
+	local r
+
+	r=$(ctl $1 recv $2)
+	[ "$r" = EAGAIN ] && return 1
+	[ "$r" = "$3" ] || { say "$1 got \"$r\" for \"$3\""; return 1; }
+}
+
+# What reaches the far end's stack, and what leaves it: a wall that captures see through and raw sockets
+# pass. far_deaf: the far end hears nothing of the service; far_hears: again.
+far_deaf() {
+	in_far nft add table inet wall &&
+	in_far nft add chain inet wall in '{ type filter hook input priority 0; }' &&
+	in_far nft add rule inet wall in tcp sport 5000 drop
+}
+
+far_hears() { in_far nft delete table inet wall; }
+
+# forge WORDS...: a segment to box b as from the far end, with the connection's ports
+forge() {
+	in_far $NSR_B/tests/segment 10.9.0.9 "$(field rport $W/record)" 10.9.0.1 5000 "$@"
+}
+
+# Sequence numbers of positions in the record: far's (irs) and ours (iss)
+seq_rcv() { echo $((($(field irs $W/record) + 1 + $1) & 0xffffffff)); }
+seq_snd() { echo $((($(field iss $W/record) + 1 + $1) & 0xffffffff)); }
+
+# A whole file each way, compared
+bulk() {
+	local box=$1 n=$2 size=${3:-300000}
+
+	head -c $size /dev/urandom >$W/src
+	rm -f $W/dst $W/dst.end
+	ctl far pull 0 $W/dst >/dev/null
+	ctl $box push $n $W/src 0 >/dev/null
+	until_ok 60 test -e $W/dst.end && cmp $W/src $W/dst || { say "box to far end: differs"; return 1; }
+	rm -f $W/dst2 $W/dst2.end
+	ctl $box pull $n $W/dst2 >/dev/null
+	ctl far push 0 $W/src 0 >/dev/null
+	until_ok 60 test -e $W/dst2.end && cmp $W/src $W/dst2 || { say "far end to box: differs"; return 1; }
+}
+
+monitor() {
+	ip netns exec b-$$ $TOOL monitor >$W/events 2>&1 &
+	until_ok 20 grep -q monitoring $W/events
+}
+
+# event WORD...: an event of box b that has all the words
+event() {
+	local w lines
+
+	lines=$(cat $W/events)
+	for w; do
+		lines=$(grep -E "(^| )$w( |\$)" <<<"$lines") || return 1
+	done
+}
+
+# capture NAME FILTER...: on the far end's wire
+capture() {
+	local name=$1
+
+	shift
+	ip netns exec far-$$ tcpdump -i eth0 -n -U -w $W/$name.pcap "$@" >/dev/null 2>$W/$name.err &
+	CAPTURE_PID=$!
+	until_ok 20 grep -q listening $W/$name.err
+}
+
+captured() {
+	tcpdump -n -r $W/$1.pcap "${@:2}" 2>/dev/null
+}
+
+run_test() {
+	local name=$1
+
+	shift
+	net_up
+	if "$@" >$W.out 2>&1; then
+		ktap_test_pass "$name"
+	else
+		sed 's/^/# /' $W.out
+		in_b $TOOL conns 2>&1 | sed 's/^/# b: /'
+		in_b $TOOL group 1 2>&1 | sed 's/^/# b: /'
+		ktap_test_fail "$name"
+	fi
+	rm -f $W.out
+	net_down
+}

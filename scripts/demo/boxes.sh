@@ -72,6 +72,7 @@ box_config() {	# box_config NAME
 		addresses = { "$SERVICE/24", "fd00::100/64" }
 		mac = "replace"
 		priority = $((200 - n))
+		interval = "500ms"
 		rule {
 			local-port = 179
 			application = "bgpd"
@@ -106,7 +107,7 @@ bgpd_config() {	# bgpd_config NAME EXTRA: the same file on both boxes, but for p
 
 box_start() {	# box_start NAME
 	box_config "$1"
-	ip netns exec "$1" "$BUILD/nsrd" -c "$DIR/$1/nsrd.conf" >>"$LOGS/nsrd-$1.log" 2>&1 &
+	ip netns exec "$1" "$BUILD/daemon/nsrd" -c "$DIR/$1/nsrd.conf" >>"$LOGS/nsrd-$1.log" 2>&1 &
 	box_bgpd_start "$1"
 }
 
@@ -118,7 +119,8 @@ box_kill() {	# every process of the box at once, with no chance to say anything
 	local pids
 
 	pids=$(ip netns pids "$1")
-	[ -z "$pids" ] || kill -9 $pids
+	[ -n "$pids" ] || return 0
+	kill -9 $pids
 	wait $pids
 } 2>/dev/null
 
@@ -143,7 +145,7 @@ ctl() {	# ctl BOX VERB...
 	local box=$1
 
 	shift
-	"$BUILD/nsrctl" -s "$DIR/$box/run/control.sock" "$@"
+	"$BUILD/daemon/nsrctl" -s "$DIR/$box/run/control.sock" "$@"
 }
 
 box_role() {

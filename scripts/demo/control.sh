@@ -24,10 +24,10 @@ control() {
 	ip -n d link set svc address "$mac"
 	ip -n d addr add $SERVICE/24 dev svc
 	ip netns exec d arping -q -U -c 3 -I svc $SERVICE &
-	box_bgpd_start d
+	CONTROL_BIRD=
 	poll "the far ends to lose their sessions" 60 control_lost
-	CONTROL_BIRD=$(bird_last_error)
 	CONTROL_FRR="connectionsDropped=$(frr_get connectionsDropped), $(frr_get lastResetDueTo)"
+	box_bgpd_start d
 	say "BIRD: ${CONTROL_BIRD:-session is up}"
 	say "FRR:  $CONTROL_FRR"
 	CONTROL_LOST=0
@@ -39,5 +39,7 @@ control() {
 }
 
 control_lost() {
-	[ -n "$(bird_last_error)" ] && [ "$(frr_get connectionsDropped)" != 0 ]
+	# the first error: the next one is about the attempt to come back
+	[ -n "$CONTROL_BIRD" ] || CONTROL_BIRD=$(bird_last_error)
+	[ -n "$CONTROL_BIRD" ] && [ "$(frr_get connectionsDropped)" != 0 ]
 }

@@ -32,7 +32,7 @@ story() {
 	box_create b
 	box_start a
 	box_start b
-	must "an active" 60 box_is a active
+	must "an active" 40 box_is a active
 	must "the sessions" 90 farends_up
 	must "the standby to be ready" 60 ready b
 	sleep 2

@@ -59,7 +59,7 @@ static int plan_put(struct plan *p, struct op *op)
 		return store_fail(p->st, -ENOMEM, "out of memory for a value");
 	nsr_wire_op_bytes(w, NSR_APP_A_VALUE, s->value);
 	s->value_len = w->value_len;
-	p->states++;
+	p->states += !store_state_find(p->st, s->app, s->conn, s->key, s->key_len, s->hash);
 	p->bytes += store_state_size(s);
 	return table_room(&p->st->by_key);
 }

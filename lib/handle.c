@@ -266,6 +266,9 @@ int nsr_dispatch(struct nsr *nsr, int timeout_ms)
 			wait = until - now;
 		}
 	}
+	/* Refused for good: the connections are plain ones now, and conn_writable still counts. */
+	if (nsr->final && !nsr->closing)
+		turn(nsr, 0);
 	nsr->dispatching = false;
 	calls = nsr->calls;
 	if (nsr->closing) {

@@ -75,6 +75,7 @@ static bool flush(struct batch *batch)
 			replica_del_route(s, STATE_OUT, &p);
 		}
 	}
+	replica_message_done(s->peer->bgp);
 	return true;
 }
 

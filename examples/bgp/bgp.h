@@ -39,7 +39,7 @@ struct session {
 	ev_io io;
 	ev_timer hold, keepalive;
 	bool blocked;			/* until conn_writable */
-	bool keepalive_due, heard;
+	bool keepalive_due, heard, rest_seen;
 	enum announce_phase phase;
 	struct rib_iter walk, snapshot_walk;
 	enum { SNAP_DONE, SNAP_PARAMS, SNAP_IN, SNAP_OUT } snapshot;
@@ -72,7 +72,8 @@ struct bgp {
 	struct nsr *nsr;
 	enum nsr_role role;
 	bool role_known;
-	bool resyncing;			/* standby: the networks not seen by `synced` are of the past */
+	bool refused;			/* nsrd wants nothing of us: for good */
+	size_t uncommitted;		/* bytes put since the last commit */
 	bool speaking;			/* accepts, dials, sends: active, or without nsrd */
 	bool commit_blocked;
 	struct rib networks;		/* in force: from the file, or from the other box */
@@ -144,6 +145,9 @@ bool announce_pump(struct session *s);	/* true: more to do now */
 /* replica.c: everything that faces libnsr */
 int replica_open(struct bgp *bgp);
 void replica_close(struct bgp *bgp);
+void replica_commit(struct bgp *bgp);
+/* After each message, in or out: a transaction may end there, and must not grow without bound. */
+void replica_message_done(struct bgp *bgp);
 bool replica_put_session(struct session *s);
 bool replica_put_rest(struct session *s);
 bool replica_put_route(struct session *s, enum state_kind kind, const struct prefix *p,

@@ -33,8 +33,10 @@ static bool attach(struct peer *p, int fd, bool active_open)
 	int err = nsr_conn_attach(p->bgp->nsr, fd, &conn);
 
 	if (err) {
-		peer_log(p, LOG_LVL_ERROR, "nsr_conn_attach: %s", strerror(-err));
+		peer_log(p, LOG_LVL_NOTICE, "connection given up: nsr_conn_attach: %s", strerror(-err));
 		close(fd);
+		if (active_open)
+			retry_in(p, p->bgp->cfg->connect_retry);
 		return false;
 	}
 	s = session_create(p, conn, fd, active_open, true);

@@ -12,15 +12,22 @@
 
 #define SNAPSHOT_RECORDS	512u	/* per turn of the event loop */
 
+static bool done(const char *what, int err)
+{
+	if (!err || err == -ENOTCONN)	/* gone: there is nothing more to replicate of it */
+		return true;
+	bgp_log(LOG_LVL_ERROR, "%s: %s", what, strerror(-err));
+	return false;
+}
+
 static bool put(struct bgp *bgp, struct nsr_conn *conn, enum state_kind kind, const struct prefix *p,
 		const uint8_t *val, size_t len)
 {
 	uint8_t key[STATE_KEY_MAX];
 	int err = nsr_put(bgp->nsr, conn, key, state_key(kind, p, key), val, len);
 
-	if (err)
-		bgp_log(LOG_LVL_ERROR, "nsr_put: %s", strerror(-err));
-	return !err;
+	bgp->uncommitted += len;
+	return done("nsr_put", err);
 }
 
 static bool del(struct bgp *bgp, struct nsr_conn *conn, enum state_kind kind, const struct prefix *p)
@@ -28,9 +35,25 @@ static bool del(struct bgp *bgp, struct nsr_conn *conn, enum state_kind kind, co
 	uint8_t key[STATE_KEY_MAX];
 	int err = nsr_del(bgp->nsr, conn, key, state_key(kind, p, key));
 
-	if (err)
-		bgp_log(LOG_LVL_ERROR, "nsr_del: %s", strerror(-err));
-	return !err;
+	return done("nsr_del", err);
+}
+
+void replica_commit(struct bgp *bgp)
+{
+	int err = nsr_commit(bgp->nsr);
+
+	bgp->uncommitted = 0;
+	if (err && err != -EAGAIN)
+		bgp_log(LOG_LVL_ERROR, "nsr_commit: %s", strerror(-err));
+	if (bgp->commit_blocked && !err)
+		bgp_kick(bgp);
+	bgp->commit_blocked = err == -EAGAIN;
+}
+
+void replica_message_done(struct bgp *bgp)
+{
+	if (bgp->uncommitted > NSR_TXN_MAX / 4)
+		replica_commit(bgp);
 }
 
 bool replica_put_session(struct session *s)
@@ -146,22 +169,27 @@ bool replica_snapshot_step(struct bgp *bgp)
 	if (!budget)
 		return true;
 	bgp->snapshot = BGP_SNAP_NONE;
-	nsr_commit(bgp->nsr);
+	replica_commit(bgp);
 	nsr_snapshot_done(bgp->nsr);
 	bgp_log(LOG_LVL_DEBUG, "snapshot given");
 	return false;
 }
 
-/*
- * While nsrd is connected and holds its store, it says what goes as well as what comes. Only when it
- * begins anew does silence mean deletion, and then for the networks alone: what is bound to a
- * connection went with it.
- */
-static void resync_begin(struct bgp *bgp)
+/* Mark and sweep: each `synced` ends a telling of everything that exists. What was not named since the
+ * one before, or since nsrd came, is of the past. */
+static void unmark(struct bgp *bgp)
 {
-	if (!bgp->resyncing)
-		rib_unmark(&bgp->networks);
-	bgp->resyncing = true;
+	struct session *s;
+	struct peer *p;
+
+	rib_unmark(&bgp->networks);
+	for (p = bgp->peers; p; p = p->next) {
+		for (s = p->sessions; s; s = s->next) {
+			rib_unmark(&s->in);
+			rib_unmark(&s->out);
+			s->rest_seen = false;
+		}
+	}
 }
 
 static void on_link(void *data, int up)
@@ -169,8 +197,8 @@ static void on_link(void *data, int up)
 	struct bgp *bgp = data;
 
 	/* Sessions do not depend on it: with nsrd away there is no standby, and that is all. */
-	if (up)
-		resync_begin(bgp);
+	if (up && !bgp->speaking)
+		unmark(bgp);
 	bgp_log(LOG_LVL_NOTICE, up ? "nsrd is there" : "nsrd is away; sessions go on without a standby");
 }
 
@@ -190,9 +218,7 @@ static void leave(struct bgp *bgp)
 			session_suspend(s);
 		}
 	}
-	err = nsr_commit(bgp->nsr);
-	if (err && err != -EAGAIN)
-		bgp_log(LOG_LVL_ERROR, "nsr_commit: %s", strerror(-err));
+	replica_commit(bgp);
 	err = nsr_left(bgp->nsr);
 	if (err)
 		bgp_log(LOG_LVL_ERROR, "nsr_left: %s", strerror(-err));
@@ -213,8 +239,7 @@ static void become_standby(struct bgp *bgp)
 		}
 	}
 	bgp->snapshot = BGP_SNAP_NONE;
-	bgp->resyncing = false;
-	resync_begin(bgp);	/* what we announced by ourselves is not what is in force now */
+	unmark(bgp);		/* what we announced by ourselves is not what is in force now */
 }
 
 static void on_role(void *data, enum nsr_role role, uint64_t term, unsigned int deadline_ms)
@@ -276,8 +301,7 @@ static void on_conn_gone(void *data, struct nsr_conn *conn, enum nsr_gone why)
 	};
 	struct session *s = nsr_conn_get_data(conn);
 
-	if (why == NSR_GONE_RESYNC)
-		resync_begin(data);
+	(void)data;
 	if (s && (why == NSR_GONE_RESYNC || why == NSR_GONE_DEMOTED))
 		s->params.state = SESSION_NEW;		/* not lost: it goes on elsewhere */
 	if (s)
@@ -339,6 +363,7 @@ static bool apply_rest(struct session *s, const void *val, size_t len)
 	if (!state_rest_decode(val, len, &rest, &s->rest_len))
 		return false;
 	memcpy(s->rest, rest, s->rest_len);
+	s->rest_seen = true;
 	return true;
 }
 
@@ -378,10 +403,21 @@ static void on_state(void *data, struct nsr_conn *conn, const void *key, size_t 
 static void on_synced(void *data)
 {
 	struct bgp *bgp = data;
+	struct session *s;
+	struct peer *p;
 
-	if (bgp->resyncing)
-		rib_sweep(&bgp->networks);
-	bgp->resyncing = false;
+	if (bgp->speaking)	/* the tables are ours by now, and the marks mean other things */
+		return;
+	rib_sweep(&bgp->networks);
+	for (p = bgp->peers; p; p = p->next) {
+		for (s = p->sessions; s; s = s->next) {
+			rib_sweep(&s->in);
+			rib_sweep(&s->out);
+			if (!s->rest_seen)
+				s->rest_len = 0;
+		}
+	}
+	unmark(bgp);
 	bgp_log(LOG_LVL_NOTICE, "in step with the active box: %zu networks", bgp->networks.count);
 }
 
@@ -391,11 +427,12 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 	int n = nsr_dispatch(bgp->nsr, 0);
 
 	(void)events;
-	if (n >= 0 || n == -EAGAIN || n == -EINTR)
+	if (n >= 0 || n == -EAGAIN || n == -EINTR || bgp->refused)
 		return;
+	/* Final; but dispatch goes on telling when a connection may be written again. */
+	bgp->refused = true;
 	bgp_log(LOG_LVL_ERROR, "nsrd: %s", nsr_strerror(bgp->nsr));
-	ev_io_stop(loop, w);
-	if (!bgp->role_known) {
+	if (!bgp->speaking) {
 		bgp_log(LOG_LVL_NOTICE, "running as a plain BGP speaker");
 		ev_timer_stop(loop, &bgp->nsrd_wait);
 		bgp_speak(bgp);

@@ -320,6 +320,8 @@ static const char *unfit(const struct session *s, const struct nsr_resume *r)
 		return "the peer has bytes that this box knows nothing of";
 	if (r->snd_pos < r->snd_known && !resent)
 		return "bytes to the peer are lost";
+	if (r->snd_uncertain)
+		return "nothing proves which bytes the peer has";
 	return NULL;
 }
 

@@ -21,6 +21,7 @@ static bool process(struct session *s)
 		s->received++;
 		if (!session_handle(s, s->in_buf + at, (size_t)n))
 			return false;
+		replica_message_done(s->peer->bgp);
 		at += (size_t)n;
 	}
 	if (n < 0)

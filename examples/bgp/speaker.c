@@ -69,16 +69,9 @@ static bool listeners_open(struct bgp *bgp)
 /* Before the loop waits: what this turn consumed, put and sent becomes one transaction. */
 static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
-	struct bgp *bgp = w->data;
-	int err = nsr_commit(bgp->nsr);
-
 	(void)loop;
 	(void)events;
-	if (err && err != -EAGAIN)
-		bgp_log(LOG_LVL_ERROR, "nsr_commit: %s", strerror(-err));
-	if (bgp->commit_blocked && !err)
-		bgp_kick(bgp);
-	bgp->commit_blocked = err == -EAGAIN;
+	replica_commit(w->data);
 }
 
 /* Work in pieces: announcements and the snapshot. Runs once per turn while there is some. */
@@ -225,7 +218,7 @@ void bgp_shutdown(struct bgp *bgp)
 			session_cease(s, CEASE_SHUTDOWN, NULL);
 		}
 	}
-	nsr_commit(bgp->nsr);
+	replica_commit(bgp);
 }
 
 static void reload_networks(struct bgp *bgp, const struct config *cfg)

@@ -318,6 +318,8 @@ static void set_buffers(const struct nsr_conn *conn)
 	tp->window_clamp = min_t(u32, tcp_full_space(sk), 65535U << tp->rx_opt.rcv_wscale);
 	tp->rcv_wnd = tp->window_clamp;
 	tp->rcv_ssthresh = tp->window_clamp;
+	/* Every segment has a window, that of close() too, and without window scaling it is divided by this. */
+	icsk->icsk_ack.rcv_mss = clamp_t(u32, tp->advmss, TCP_MIN_MSS, TCP_MSS_DEFAULT);
 	icsk->icsk_mtup.enabled = READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_mtu_probing) > 1;
 	icsk->icsk_mtup.search_high = tp->rx_opt.mss_clamp + sizeof(struct tcphdr) +
 				      icsk->icsk_af_ops->net_header_len;

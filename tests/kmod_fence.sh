@@ -55,7 +55,7 @@ keeper_killed() {
 	local keeper
 
 	nsr role 1 active term 3 lease 2000 >/dev/null
-	ip netns exec "box-$$" "$NSRTOOL" lease 1 2000 keep 100 >/dev/null 2>&1 &
+	nsenter --net="/run/netns/box-$$" "$NSRTOOL" lease 1 2000 keep 100 >/dev/null 2>&1 &
 	keeper=$!
 	PIDS="$PIDS $keeper"
 	sleep 3
@@ -147,7 +147,7 @@ settled() {
 unsettled_drops() {
 	GROUP_EXTRA="settle 6000" group_up term 11 || return 1
 	orphan u $VIP4 1 || return 1
-	ip netns exec "box-$$" "$NSRTOOL" inject 1 ctl "$TMP/sh" id=9 family=2 laddr=$VIP4 \
+	nsenter --net="/run/netns/box-$$" "$NSRTOOL" inject 1 ctl "$TMP/sh" id=9 family=2 laddr=$VIP4 \
 		raddr=10.0.0.200 lport=$PORT rport=40000 flags=6 mode=1 iss=1000 irs=2000 mss_clamp=1460 \
 		advmss=1460 >"$TMP/sh.out" 2>&1 </dev/null &
 	PIDS="$PIDS $!"

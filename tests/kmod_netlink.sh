@@ -14,7 +14,8 @@ refused() {
 	said=$(nsr "$@" 2>&1) && { say "accepted: $*"; return 1; }
 	case $said in
 	*": $errno: tcp_nsr: "*"$text"*) return 0 ;;
-	*": $errno: "*"$text"*) [ -n "$text" ] && return 0 ;;
+	# The kernel's own check of a range names the attribute by its place.
+	*": ERANGE: integer out of range (attribute $text)"*) [ $errno = ERANGE ] && return 0 ;;
 	esac
 	say "$* said: $said"
 	return 1
@@ -59,14 +60,13 @@ too_many_rules() {
 	local i status
 
 	for ((i = 1; i <= 256; i++)); do
-		nsr rule-set 1 $i lport $PORT || return 1
-	done
-	refused ENOSPC "256" rule-set 1 257 lport $PORT || refused ENOSPC "rules" rule-set 1 257 lport $PORT
+		echo "rule-set 1 $i lport $PORT"
+	done | nsr batch || return 1
+	refused ENOSPC "rules" rule-set 1 257 lport $PORT && [ "$(nsr rules 1 | wc -l)" = 256 ]
 	status=$?
 	for ((i = 1; i <= 256; i++)); do
-		nsr rule-del 1 $i
-	done
-	return $status
+		echo "rule-del 1 $i"
+	done | nsr batch && [ "$(nsr rules 1 | wc -l)" = 0 ] && return $status
 }
 
 role_answers() {
@@ -106,7 +106,7 @@ inject_held() {
 	local name=$1
 
 	shift
-	ip netns exec "box-$$" "$NSRTOOL" inject 1 ctl "$TMP/$name" "$@" </dev/null \
+	nsenter --net="/run/netns/box-$$" "$NSRTOOL" inject 1 ctl "$TMP/$name" "$@" </dev/null \
 		>"$TMP/$name.out" 2>&1 &
 	HOLD_PID[$name]=$!
 	PIDS="$PIDS $!"
@@ -172,9 +172,9 @@ namespace_dies() {
 	local n
 
 	for n in 1 2 3; do
-		ip netns add "die-$$" && ip netns exec "die-$$" "$NSRTOOL" group-set 1 addr $VIP4 &&
-			ip netns exec "die-$$" "$NSRTOOL" rule-set 1 1 lport $PORT || return 1
-		ip netns exec "die-$$" bash -c "sleep 0.5 | $NSRTOOL inject 1 $(record)" >/dev/null &
+		ip netns add "die-$$" && nsenter --net="/run/netns/die-$$" "$NSRTOOL" group-set 1 addr $VIP4 &&
+			nsenter --net="/run/netns/die-$$" "$NSRTOOL" rule-set 1 1 lport $PORT || return 1
+		nsenter --net="/run/netns/die-$$" bash -c "sleep 0.5 | $NSRTOOL inject 1 $(record)" >/dev/null &
 		until_ok 10 in_die_has_conn
 		ip netns del "die-$$"
 		wait $!
@@ -183,7 +183,7 @@ namespace_dies() {
 }
 
 in_die_has_conn() {
-	ip netns exec "die-$$" "$NSRTOOL" conns | grep -q id=
+	nsenter --net="/run/netns/die-$$" "$NSRTOOL" conns | grep -q id=
 }
 
 no_events_for_others() {
@@ -212,12 +212,12 @@ ktap_set_plan 59
 box_create
 
 # -- groups
-check "GROUP_SET without id" refused EINVAL "GROUP_ID" group-set 0 addr $VIP4
+check "GROUP_SET with id 0" refused ERANGE 10 group-set 0 addr $VIP4
 check "... without addresses" refused EINVAL "ADDRS is missing" group-set 1 dev svc mac $MAC
 check "... MAC without device" refused EINVAL "IFINDEX is missing" group-set 1 mac $MAC addr $VIP4
 check "... multicast MAC" refused EINVAL "MAC: not a unicast" group-set 1 dev svc mac 01:00:00:00:00:01 addr $VIP4
 check "... no such device" refused ENODEV "IFINDEX" group-set 1 dev 9999 addr $VIP4
-check "... a bound out of range" refused ERANGE "" group-set 1 dev svc addr $VIP4 settle 0
+check "... a bound out of range" refused ERANGE 15 group-set 1 dev svc addr $VIP4 settle 0
 check "GROUP_GET of none" refused ENOENT "GROUP_ID: no such group" group 1
 check "GROUP_DEL of none" refused ENOENT "GROUP_ID: no such group" group-del 1
 check "a group is created, mute, generation 1" group_create
@@ -227,9 +227,9 @@ check "changing a group leaves its role" group_keeps_role
 
 # -- rules
 check "RULE_SET without a port" refused EINVAL "LPORT or RPORT" rule-set 1 1
-check "... id 0" refused ERANGE "" rule-set 1 0 lport 80
+check "... id 0" refused ERANGE 1 rule-set 1 0 lport 80
 check "... mode lossless" refused EOPNOTSUPP "LOSSLESS" rule-set 1 1 lport 80 mode lossless
-check "... unknown mode" refused ERANGE "" rule-set 1 1 lport 80 mode x
+check "... unknown mode" refused ERANGE 9 rule-set 1 1 lport 80 mode x
 check "... unknown family" refused EINVAL "FAMILY" rule-set 1 1 lport 80 family x
 check "... addresses of two families" refused EINVAL "FAMILY" rule-set 1 1 lport 80 laddr $VIP4 raddr $FAR6
 check "... prefix longer than the address" refused EINVAL "RADDR_LEN" rule-set 1 1 lport 80 raddr 10.0.0.0/33
@@ -261,7 +261,7 @@ check "... socket of another family" refused EPROTOTYPE "FD" inject 1 $(record |
 check "... port 0" refused EINVAL "LPORT" inject 1 $(record | sed 's/lport=[^ ]*/lport=0/')
 check "... id 0" refused EINVAL "ID" inject 1 $(record | sed 's/id=77/id=0/')
 check "... a state that is not carried" refused EINVAL "ESTABLISHED and CLOSE_WAIT" inject 1 $(record) state=4
-check "... window scale 15" refused ERANGE "" inject 1 $(record | sed 's/snd_wscale=7/snd_wscale=15/')
+check "... window scale 15" refused ERANGE 16 inject 1 $(record | sed 's/snd_wscale=7/snd_wscale=15/')
 check "... mode lossless" refused EOPNOTSUPP "LOSSLESS" inject 1 $(record | sed 's/mode=1/mode=2/')
 check "... positions that contradict" refused EINVAL "SND_UNA" inject 1 $(record) snd_una=9 snd_nxt=5
 check "... into an active group, not late" active_wants_late

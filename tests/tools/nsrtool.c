@@ -20,6 +20,7 @@
  *	ctl PATH COMMAND...				to a running inject or hold
  *	monitor [rcvbuf BYTES] [wait FILE]
  *	fuzz SEED COUNT
+ *	batch				commands on stdin, one a line
  *
  * Exit status: 0 done, 1 refused, 2 usage.
  */
@@ -149,26 +150,60 @@ static const struct {
 	{ "fuzz", fuzz_cmd },
 };
 
+static int run(struct nl *nl, int argc, char **argv);
+
+/* Commands on the standard input, one a line, until one is refused. */
+static int cmd_batch(struct nl *nl, int argc, char **argv)
+{
+	char *words[64], *line = NULL, *save, *word;
+	size_t size = 0;
+	int n, ret = 0;
+
+	(void)argc;
+	(void)argv;
+	while (!ret && getline(&line, &size, stdin) > 0) {
+		n = 0;
+		for (word = strtok_r(line, " \n", &save); word && n < 64;
+		     word = strtok_r(NULL, " \n", &save))
+			words[n++] = word;
+		if (n)
+			ret = run(nl, n, words);
+	}
+	free(line);
+	return ret;
+}
+
+/* -1: no such command */
+static int run(struct nl *nl, int argc, char **argv)
+{
+	size_t i;
+
+	if (!strcmp(argv[0], "batch"))
+		return cmd_batch(nl, argc - 1, argv + 1);
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[0], commands[i].name))
+			return commands[i].run(nl, argc - 1, argv + 1);
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	struct nl *nl;
-	size_t i;
-	int ret;
+	int ret = -1;
 
 	if (argc > 2 && !strcmp(argv[1], "ctl"))
 		return ctl_cmd(NULL, argc - 2, argv + 2);
 	if (argc > 2 && !strcmp(argv[1], "hold"))
 		return hold_cmd(NULL, argc - 2, argv + 2);
-	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(argv[1], commands[i].name))
-			continue;
+	if (argc > 1) {
 		nl = nl_open();
 		if (!nl)
 			return 1;
-		ret = commands[i].run(nl, argc - 2, argv + 2);
+		ret = run(nl, argc - 1, argv + 1);
 		nl_close(nl);
-		return ret;
 	}
+	if (ret >= 0)
+		return ret;
 	fprintf(stderr, "usage: nsrtool COMMAND...; the commands stand at the top of nsrtool.c\n");
 	return 2;
 }

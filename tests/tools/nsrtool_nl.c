@@ -109,15 +109,29 @@ struct nlmsghdr *nl_request(struct nl *nl, uint8_t cmd, uint16_t flags)
 
 static void keep_extack(struct nl *nl, const struct nlmsghdr *nlh, size_t skip)
 {
+	const char *text = NULL;
 	const struct nlattr *attr;
+	uint32_t offset = 0;
 
 	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
 	mnl_attr_for_each(attr, nlh, skip) {
-		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG) {
-			free(nl->extack);
-			nl->extack = strdup(mnl_attr_get_str(attr));
-		}
+		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG)
+			text = mnl_attr_get_str(attr);
+		else if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_OFFS)
+			offset = mnl_attr_get_u32(attr);
+	}
+	free(nl->extack);
+	nl->extack = NULL;
+	if (!text)
+		return;
+	/* The request is still there to look into. */
+	if (offset && strncmp(text, "tcp_nsr", 7) && offset < BUFFER) {
+		if (asprintf(&nl->extack, "%s (attribute %u)", text,
+			     mnl_attr_get_type((void *)(request + offset))) < 0)
+			nl->extack = NULL;
+	} else {
+		nl->extack = strdup(text);
 	}
 }
 

@@ -238,7 +238,8 @@ GUARD(g_fencing, "it was asked for", r->fencing);
 
 STEP(s_send, "heartbeat")
 {
-	if (!r->disk_owed)	/* silent: what we could say would name a term that the disk lacks */
+	/* Silent while the disk refuses, unless it is written ahead of this: see disk_first(). */
+	if (!r->disk_owed || disk_is_behind(r))
 		push(r, ROLE_ACT_HEARTBEAT);
 }
 
@@ -402,7 +403,7 @@ STEP(s_evidence, "evidence E2, E3 or E5")
 	r->evidence = true;
 	r->evidence_lease = 0;
 	r->evidence_at = r->cfg.alone ? r->now - r->cfg.drain : r->now;
-	if (!r->fenced && !r->ordered && r->claim_at && role_rule(r, ROLE_RULE_ANNOUNCE))
+	if (!r->cfg.alone && !r->fenced && !r->ordered && r->claim_at && role_rule(r, ROLE_RULE_ANNOUNCE))
 		r->evidence_at = r->claim_at + r->cfg.lease;
 }
 

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only
+ROLE_SRCS := ../../daemon/role.c ../../daemon/role_table.c ../../daemon/term.c
+
+test_role_SRCS := $(ROLE_SRCS)
+test_role_table_SRCS := $(ROLE_SRCS)
+test_role_sim_SRCS := role_sim.c $(ROLE_SRCS)
+test_role_sim_CFLAGS := -O2
+test_term_SRCS := ../../daemon/term.c
+role_simrun_SRCS := role_sim.c $(ROLE_SRCS)
+role_print_SRCS := $(ROLE_SRCS)
+TOOLS += role_simrun role_print

@@ -17,8 +17,6 @@
 /* Probes sent at once in answer to a segment, per reign: enough for both kinds of nonce. */
 #define BURST		4
 #define SOON_NS		(10 * NSEC_PER_MSEC)
-/* With timestamps, so many probes without an echo of TSecr before age decides. */
-#define TSECR_TRIES	8
 
 static void drop_segment(struct nsr_conn *conn, struct sk_buff *skb)
 {
@@ -62,11 +60,12 @@ static u64 life_over(const struct nsr_conn *conn)
  * @conn: shadow
  * @now: boot time
  *
- * Everything that was sent before the takeover is dead. With timestamps the echo has its chance first.
+ * Everything that was sent before the takeover is dead. Not with timestamps: every far end that has
+ * them echoes, and whoever cannot see the echo shall not decide.
  */
 bool nsr_adopt_by_age(const struct nsr_conn *conn, u64 now)
 {
-	if (conn->rec.flags & TCP_NSR_CONN_F_TSTAMP && conn->probe_tries < TSECR_TRIES)
+	if (conn->rec.flags & TCP_NSR_CONN_F_TSTAMP)
 		return false;
 	return now > life_over(conn);
 }

@@ -22,10 +22,17 @@
 #define LOCAL_NS	(20ULL * NSEC_PER_MSEC)
 #define NEVER		U64_MAX
 
+/* Has the next turn not later than @delay from now; never puts one off. Any context. */
 static void queue_turn(struct nsr_group *g, unsigned long delay)
 {
-	if (!READ_ONCE(g->dead))
-		mod_delayed_work(system_unbound_wq, &g->probe_work, delay);
+	struct delayed_work *work = &g->probe_work;
+
+	/* role_lock: two callers must not both look before one of them acts. */
+	spin_lock_bh(&g->role_lock);
+	if (!READ_ONCE(g->dead) &&
+	    (!delayed_work_pending(work) || time_before(jiffies + delay, work->timer.expires)))
+		mod_delayed_work(system_unbound_wq, work, delay);
+	spin_unlock_bh(&g->role_lock);
 }
 
 /**
@@ -57,15 +64,9 @@ void nsr_probe_at(struct nsr_conn *conn, u64 when)
 {
 	u64 now = ktime_get_boottime_ns();
 
-	if (READ_ONCE(conn->probe_due) <= when && READ_ONCE(conn->probe_due) > now)
-		return;
-	WRITE_ONCE(conn->probe_due, when);
-	/* The work looks at every due time: it is only ever hastened. */
-	if (when <= now)
-		queue_turn(conn->group, 0);
-	else if (!READ_ONCE(conn->group->dead))
-		queue_delayed_work(system_unbound_wq, &conn->group->probe_work,
-				   nsecs_to_jiffies(when - now) + 1);
+	if (READ_ONCE(conn->probe_due) > when)
+		WRITE_ONCE(conn->probe_due, when);
+	queue_turn(conn->group, when > now ? nsecs_to_jiffies(when - now) + 1 : 0);
 }
 
 void nsr_probe_soon(struct nsr_conn *conn)
@@ -132,8 +133,11 @@ static u64 look_at_shadow(struct nsr_conn *conn, u64 now)
 	if (conn->rec.mode == TCP_NSR_MODE_NAIVE)
 		return NEVER;
 	if (nsr_adopt_is_handover(conn)) {
+		/* Its ACK shall leave: the address moves after the role. */
+		if (!nsr_group_may_emit(conn->group) || conn->orig_af_ops->rebuild_header(conn->sk))
+			return now + LOCAL_NS;
 		nsr_adopt_handover(conn);
-		return conn->doomed ? 0 : NEVER;
+		return NEVER;
 	}
 	return solicit(conn, now);
 }
@@ -245,7 +249,6 @@ void nsr_probe_work(struct work_struct *work)
 	if (next == NEVER || !nsr_group_is_active(g) || READ_ONCE(g->dead))
 		return;
 	now = ktime_get_boottime_ns();
-	queue_delayed_work(system_unbound_wq, &g->probe_work,
-			   next > now + TURN_MS * NSEC_PER_MSEC ? nsecs_to_jiffies(next - now) + 1 :
-								  msecs_to_jiffies(TURN_MS));
+	queue_turn(g, next > now + TURN_MS * NSEC_PER_MSEC ? nsecs_to_jiffies(next - now) + 1 :
+							     msecs_to_jiffies(TURN_MS));
 }

@@ -426,13 +426,4 @@ tests=(
 	"far end in persist" persist
 	"refusals name the thing" refusals
 )
-only=${1:-}
-ktap_set_plan $((${#tests[@]} / 2))
-for ((i = 0; i < ${#tests[@]}; i += 2)); do
-	if [ -z "$only" ] || [[ " $only " = *" ${tests[i + 1]} "* ]]; then
-		run_test "${tests[i]}" "${tests[i + 1]}"
-	else
-		ktap_test_skip "${tests[i]}"
-	fi
-done
-ktap_finished
+run_tests "${1:-}"

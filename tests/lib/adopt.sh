@@ -42,29 +42,42 @@ net_down() {
 }
 trap 'net_down; rm -rf "${W:?}"' EXIT
 
-# A new wire for each test: no state of the one before.
+# A new wire for each test: no state of the one before. Few processes: the guest is emulated.
 net_up() {
 	local n
 
-	# A namespace whose sockets are still being torn down keeps its devices' names to itself.
-	for n in far a b sw; do
-		ip netns add $n-$$ || return 1
-		ip -n $n-$$ link set lo up
-	done
-	ip -n sw-$$ link add br0 type bridge && ip -n sw-$$ link set br0 up || return 1
+	printf 'netns add %s-'$$'\n' far a b sw | ip -batch - || return 1
+	ip -n sw-$$ -batch - <<-EOF || return 1
+		link set lo up
+		link add br0 type bridge
+		link set br0 up
+		link add pfar type veth peer name eth0 netns far-$$
+		link add pa type veth peer name eth0 address $MAC netns a-$$
+		link add pb type veth peer name eth0 netns b-$$
+		link set pfar master br0 up
+		link set pa master br0 up
+		link set pb master br0 up
+	EOF
 	for n in far a b; do
-		ip link add eth0 netns $n-$$ type veth peer name p$n netns sw-$$ || return 1
-		ip -n sw-$$ link set p$n master br0 up
-		in_$n sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.accept_ra=0
-		ip -n $n-$$ link set eth0 up
-		# Offloads would hide how many segments there are.
-		in_$n ethtool -K eth0 tso off gso off gro off >/dev/null 2>&1
+		ip netns exec $n-$$ sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad;
+			echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_ra'
 	done
-	ip -n far-$$ addr add 10.9.0.9/24 dev eth0
-	ip -n far-$$ addr add fd00::9/64 dev eth0 nodad
-	ip -n a-$$ link set eth0 address $MAC
-	ip -n a-$$ addr add 10.9.0.1/24 dev eth0
-	ip -n a-$$ addr add fd00::1/64 dev eth0 nodad
+	ip -n far-$$ -batch - <<-EOF || return 1
+		link set lo up
+		link set eth0 up
+		addr add 10.9.0.9/24 dev eth0
+		addr add fd00::9/64 dev eth0 nodad
+	EOF
+	ip -n a-$$ -batch - <<-EOF || return 1
+		link set lo up
+		link set eth0 up
+		addr add 10.9.0.1/24 dev eth0
+		addr add fd00::1/64 dev eth0 nodad
+	EOF
+	ip -n b-$$ -batch - <<-EOF
+		link set lo up
+		link set eth0 up
+	EOF
 }
 
 # groups_up [mode M] [gap G] [-- group words]: the same group on both boxes
@@ -78,9 +91,9 @@ groups_up() {
 	shift
 	group=("$@")
 	for n in a b; do
-		in_$n $TOOL group-set 1 dev eth0 mac $MAC addr 10.9.0.1 addr fd00::1 "${group[@]}" &&
-		in_$n $TOOL rule-set 1 1 lport 5000 "${rule[@]}" || return 1
+		in_$n $TOOL group-set 1 dev eth0 mac $MAC addr 10.9.0.1 addr fd00::1 "${group[@]}" || return 1
 	done
+	in_a $TOOL rule-set 1 1 lport 5000 "${rule[@]}" || return 1
 	in_a $TOOL role 1 active lease 3600000 >/dev/null
 }
 
@@ -97,7 +110,7 @@ until_ok() {
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.02
+		sleep 0.1
 	done
 }
 
@@ -162,11 +175,13 @@ a_dies() {
 # The order of a takeover: role, then MAC and address, then they learn of it.
 takeover() {
 	in_b $TOOL role 1 active lease 3600000 term 2 >/dev/null || return 1
-	ip -n b-$$ link set eth0 down
-	ip -n b-$$ link set eth0 address $MAC
-	ip -n b-$$ link set eth0 up
-	ip -n b-$$ addr add 10.9.0.1/24 dev eth0
-	ip -n b-$$ addr add fd00::1/64 dev eth0 nodad
+	ip -n b-$$ -batch - <<-EOF
+		link set eth0 down
+		link set eth0 address $MAC
+		link set eth0 up
+		addr add 10.9.0.1/24 dev eth0
+		addr add fd00::1/64 dev eth0 nodad
+	EOF
 	# The bridge learns where the MAC is now.
 	in_b ping -c 1 -W 1 10.9.0.9 >/dev/null 2>&1 || true
 }
@@ -288,4 +303,19 @@ run_test() {
 	fi
 	rm -f $W.out
 	net_down
+}
+
+# run_tests [NAMES]: those of the array tests (name, function, ...), all without NAMES
+run_tests() {
+	local i only=$1
+
+	ktap_set_plan $((${#tests[@]} / 2))
+	for ((i = 0; i < ${#tests[@]}; i += 2)); do
+		if [ -z "$only" ] || [[ " $only " = *" ${tests[i + 1]} "* ]]; then
+			run_test "${tests[i]}" "${tests[i + 1]}"
+		else
+			ktap_test_skip "${tests[i]}"
+		fi
+	done
+	ktap_finished
 }

@@ -87,7 +87,7 @@ struct nsr_store_conn {
 
 	void *priv;			/* group.c: what it injected */
 	void *app_priv;			/* app.c: who has it */
-	uint32_t mark, pos_mark;	/* private: sweep */
+	uint32_t mark, pos_mark, add_mark;	/* private: sweep */
 	struct {			/* private: a transaction being checked */
 		uint64_t consumed, end;
 		size_t tail;

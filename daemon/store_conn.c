@@ -135,6 +135,7 @@ static void merge_exactness(struct merge *m, const void *rec, size_t len)
 	}
 }
 
+/* c NULL: on top of nothing */
 static int merge_start(struct nsr_store *st, struct merge *m, const struct nsr_store_conn *c,
 		       const void *rec, size_t len)
 {
@@ -205,6 +206,12 @@ static void conn_read(struct nsr_store_conn *c)
 	const struct nlattr *attr;
 
 	c->has = 0;
+	c->cookie = 0;
+	c->rule_id = c->flags = 0;
+	c->state = c->mode = c->gap = c->phase = c->adopted_by = c->snd_uncertain = 0;
+	c->rcv_nxt = c->rcv_wup = c->copied_seq = c->snd_una = c->snd_nxt = c->write_seq = 0;
+	c->rcv_missing = c->rcv_uncertain = 0;
+	c->snd_missing = 0;
 	mnl_attr_for_each_payload(c->rec, c->rec_len) {
 		uint16_t type = mnl_attr_get_type(attr);
 
@@ -252,13 +259,25 @@ static void conn_appear(struct nsr_store_conn *c)
 		store_state_digest(st, s);
 }
 
+/* A sweep's CONN_ADD is the first word of a new account: what an older one said counts no more. */
+static void conn_renew(struct nsr_store_conn *c)
+{
+	if (c->pos_mark == c->store->mark)
+		return;			/* a transaction of the new account was faster */
+	c->pos_mark = c->store->mark;
+	c->has_rcv = c->has_snd = false;
+	c->rcv_consumed = c->rcv_tail_end = c->snd_written = 0;
+	c->tail = c->tail_buf;
+	c->app = NULL;
+}
+
 int nsr_store_conn_upsert(struct nsr_store *st, const void *rec, size_t len, bool add,
 			  struct nsr_store_conn **out)
 {
 	struct nsr_store_conn *c;
 	struct nsr_store_tuple tuple;
 	struct merge m;
-	bool fresh, created;
+	bool fresh, created, renew;
 	uint64_t id;
 	int err;
 
@@ -266,7 +285,8 @@ int nsr_store_conn_upsert(struct nsr_store *st, const void *rec, size_t len, boo
 	if (err)
 		return err;
 	c = store_conn_get(st, id);
-	err = merge_start(st, &m, c, rec, len);
+	renew = add && c && c->present && c->add_mark != st->mark;
+	err = merge_start(st, &m, renew ? NULL : c, rec, len);
 	if (!err && add)
 		err = merge_tuple(st, &m, &tuple);
 	if (err)
@@ -286,7 +306,10 @@ int nsr_store_conn_upsert(struct nsr_store *st, const void *rec, size_t len, boo
 		return err;
 	}
 	c->mark = st->mark;
+	if (renew)
+		conn_renew(c);
 	if (add) {
+		c->add_mark = st->mark;
 		table_del(&st->by_tuple, &c->tuple_node);
 		c->tuple = tuple;
 		table_add(&st->by_tuple, &c->tuple_node);

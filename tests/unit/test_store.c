@@ -549,6 +549,36 @@ static void sweep_takes_positions_back(void **unused)
 	nsr_store_destroy(st);
 }
 
+/* Under the same id, of an active that knows less than the one before: what it does not say is not so. */
+static void sweep_makes_an_account_anew(void **unused)
+{
+	struct attr_buf b = { 0 };
+	struct log l1, l2;
+	struct nsr_store *st = make(&l1), *fresh = make(&l2);
+	struct nsr_store_conn *c;
+
+	(void)unused;
+	upsert(st, rec_whole(1, 1), true);
+	upsert(st, rec_cursors(1, 5, 5), false);
+	c = nsr_store_conn_find(st, 1);
+	op_conn(&b, 1, 1000, 2000, 1000, "tail", 4);
+	txn(st, "app", &b);
+	nsr_store_sweep_begin(st);
+	upsert(st, rec_whole(1, 1), true);
+	assert_false(c->has_rcv || c->has_snd || c->app || NSR_STORE_HAS(c, RCV_NXT));
+	op_conn(&b, 1, 7, 9, 7, "x", 1);	/* from here on it adds up again */
+	txn(st, "app", &b);
+	upsert(st, rec_whole(1, 1), true);
+	nsr_store_sweep_end(st);
+	assert_int_equal(c->rcv_tail_end, 8);
+	upsert(fresh, rec_whole(1, 1), true);
+	op_conn(&b, 1, 7, 9, 7, "x", 1);
+	txn(fresh, "app", &b);
+	assert_digest_equal(st, fresh);
+	nsr_store_destroy(st);
+	nsr_store_destroy(fresh);
+}
+
 /* ---- random histories ---- */
 
 enum { HIST = 400, CONNS = 12 };
@@ -740,6 +770,7 @@ int main(void)
 		cmocka_unit_test(caps_hold),
 		cmocka_unit_test(sweep_drops_what_was_not_named),
 		cmocka_unit_test(sweep_takes_positions_back),
+		cmocka_unit_test(sweep_makes_an_account_anew),
 		cmocka_unit_test(replay_of_any_prefix_changes_nothing),
 		cmocka_unit_test(digest_tells_differences),
 		cmocka_unit_test(cursor_survives_what_goes),

@@ -41,6 +41,7 @@ far_app() {
 	spawn far "$TOOLS/far_stream" "$@" >"$PAIR/$log" 2>&1 </dev/null
 	FAR_PID=$!
 	FAR_PIDS="${FAR_PIDS:-} $FAR_PID"
+	until_ok 30 logged "$log" "^connected"
 }
 
 logged() {
@@ -110,11 +111,11 @@ requests() {
 # ---- streams in both directions ----
 
 streams() {
-	BYTES=3000000
-	app a nsr_stream --listen "[$VIP6]:$PORT" --recv $BYTES --send $BYTES --seed "$SEED" --rate 400000
-	app b nsr_stream --listen "[$VIP6]:$PORT" --recv $BYTES --send $BYTES --seed "$SEED" --rate 400000
+	BYTES=12000000
+	app a nsr_stream --listen "[$VIP6]:$PORT" --recv $BYTES --send $BYTES --seed "$SEED" --rate 250000
+	app b nsr_stream --listen "[$VIP6]:$PORT" --recv $BYTES --send $BYTES --seed "$SEED" --rate 250000
 	until_ok 60 is_protected a
-	far_app stream --connect "[$VIP6]:$PORT" --send $BYTES --recv $BYTES --seed "$SEED" --rate 400000
+	far_app stream --connect "[$VIP6]:$PORT" --send $BYTES --recv $BYTES --seed "$SEED" --rate 250000
 	ok=0
 	for pair in "a b" "b a" "a b"; do
 		before=$(progress stream rx)

@@ -582,6 +582,12 @@ static void configure_role(const struct group *g, struct role_cfg *rc)
 	rc->alone = !g->nsrd->cfg->has_peer;
 	rc->priority = (int32_t)g->cfg->priority;
 	rc->drain = g->cfg->drain_ms * MS;
+	/*
+	 * Counted from an echo that is an interval old when the peer falls silent, it has to outlast the
+	 * silence, the claim and two turns that come late: nine intervals if all goes well. The price of more is
+	 * that an active notices a dead standby that much later.
+	 */
+	rc->ready_lease = 15 * rc->interval;
 }
 
 static void create_watchers(struct group *g)

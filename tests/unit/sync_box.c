@@ -302,7 +302,8 @@ void group_conn_released(struct group *g, uint64_t id)
 
 	box_of(g)->released++;
 	box_of(g)->last_released = id;
-	if (fd) {
+	/* an active's resumed connections died with their application */
+	if (fd && g->role.state != ROLE_ACTIVE) {
 		*fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 		app_conn_added(g, c, *fd);
 	}

@@ -102,6 +102,8 @@ int kernel_group_set(struct kernel *k, const struct cfg_group *cfg, uint32_t ifi
 	mnl_attr_put_u32(nlh, TCP_NSR_A_SEGMENT_LIFE_MS, cfg->segment_life_ms);
 	mnl_attr_put_u32(nlh, TCP_NSR_A_GAP_BOUND_MS, cfg->gap_bound_ms);
 	mnl_attr_put_u32(nlh, TCP_NSR_A_PROBE_RATE, cfg->probe_rate);
+	/* While a standby can go on, a dying application must not say good-bye to the far ends. */
+	mnl_attr_put_u8(nlh, TCP_NSR_A_ON_DEATH, TCP_NSR_ON_DEATH_MUTE);
 	return talk(k, nlh);
 }
 

@@ -14,7 +14,7 @@ control() {
 	bgpd_config d ""
 	ip -n c addr add $SERVICE/24 dev svc
 	box_bgpd_start c
-	must "the sessions" 90 farends_up
+	must "the sessions" 120 farends_up
 	farends_snapshot
 	say "sessions are up, BIRD since ${BIRD_SINCE#* }"
 	mac=$(ip netns exec c cat /sys/class/net/svc/address)

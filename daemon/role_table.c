@@ -214,7 +214,7 @@ GUARD(g_mute_at_mine, "E1: it is mute at exactly my term",
       !term_vs(r, in) && (r->cold || warm(r)) && r->cfg.authority != ROLE_AUTH_EXTERNAL &&
       in->echo && r->now < in->echo + r->cfg.lease);
 GUARD(g_may_flip, "still valid or cold, and the lease that it grants runs",
-      (r->cold || warm(r)) && !r->disk_owed &&
+      r->evidence && (r->cold || warm(r)) && !r->disk_owed &&
       (!r->evidence_lease || r->now < r->evidence_lease));
 GUARD(g_denies, "it is not ready for my term and epoch",
       !term_vs(r, in) && !in->newer && same_epoch(r, in) && r->unable != ROLE_UNABLE_SAID);

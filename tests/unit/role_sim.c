@@ -213,8 +213,6 @@ static int kernel_exec(struct sim *s, struct box *b, struct call *c)
 		if (!off(s, ROLE_RULE_RESTART) && !off(s, ROLE_RULE_LEASE) && now >= b->k.lease_until)
 			return -ETIME;
 		b->k.lease_until = a->lease_until;
-		if (s->cfg.sim_off & SIM_NO_ABS)
-			b->k.lease_until = now + b->r.cfg.lease;
 		return 0;
 	case ROLE_ACT_KERNEL_MUTE:
 		b->k.active = false;
@@ -506,16 +504,10 @@ static void turn(struct sim *s, struct box *b)
 static void step_box(struct sim *s, struct box *b)
 {
 	run(s, b);
-	if (!(s->cfg.sim_off & SIM_NO_DRAIN)) {
-		drain_link(s, b);
-		drain(s, b);
-	}
+	drain_link(s, b);
+	drain(s, b);
 	inputs(s, b);
 	turn(s, b);
-	if (s->cfg.sim_off & SIM_NO_DRAIN) {
-		drain_link(s, b);
-		drain(s, b);
-	}
 }
 
 /* ---- faults ---- */

@@ -30,17 +30,12 @@
 #define SIM_F_LATE	(1u << 12)	/* heartbeats arrive late and out of order */
 #define SIM_F_ALL	((1u << 13) - 1)
 
-/* Rules of the daemon and of the kernel, besides ROLE_RULE_* */
-#define SIM_NO_DRAIN	(1u << 0)	/* timers before sockets */
-#define SIM_NO_ABS	(1u << 1)	/* the kernel counts the lease from its arrival */
-
 struct sim_cfg {
 	uint64_t seed;
 	uint32_t faults;	/* SIM_F_* */
 	uint32_t rate;		/* mean intervals between two faults */
 	uint32_t turns;		/* intervals with faults */
 	uint32_t rules_off;	/* ROLE_RULE_* */
-	uint32_t sim_off;	/* SIM_NO_* */
 	bool cold;		/* both boxes boot; else box 0 active, box 1 ready first */
 	bool verbose;
 };

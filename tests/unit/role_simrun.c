@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	uint32_t worst = 0, bad[8] = { 0 };
 	int c;
 
-	while ((c = getopt(argc, argv, "s:n:f:r:t:o:O:cv")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:f:r:t:o:cv")) != -1) {
 		switch (c) {
 		case 's': cfg.seed = strtoull(optarg, NULL, 0); break;
 		case 'n': n = strtoull(optarg, NULL, 0); break;
@@ -22,12 +22,11 @@ int main(int argc, char **argv)
 		case 'r': cfg.rate = strtoul(optarg, NULL, 0); break;
 		case 't': cfg.turns = strtoul(optarg, NULL, 0); break;
 		case 'o': cfg.rules_off = strtoul(optarg, NULL, 0); break;
-		case 'O': cfg.sim_off = strtoul(optarg, NULL, 0); break;
 		case 'c': cfg.cold = true; break;
 		case 'v': cfg.verbose = true; break;
 		default:
 			fprintf(stderr, "usage: %s [-s seed] [-n runs] [-f faults] [-r rate] [-t turns] "
-				"[-o rules_off] [-O sim_off] [-c] [-v]\n", argv[0]);
+				"[-o rules_off] [-c] [-v]\n", argv[0]);
 			return 2;
 		}
 	}

@@ -263,6 +263,24 @@ TEST(ready_silence_claims, READY)
 	assert_int_equal(f->sent.warm, 1);
 }
 
+/* ORDER: sockets before timers. The heartbeat lay in the socket while nsrd hung. */
+TEST(ready_timer_before_socket_would_claim, READY)
+{
+	struct nsr_heartbeat hb;
+
+	f->r.last_turn = f->now += 3 * I + I / 2;
+	hb = peer_hb(f, ROLE_ACTIVE, T(10, PEER), I);
+	hear(f, &hb);
+	f->now += I / 2;
+	role_turn(&f->r, f->now);
+	pump(f);
+	expect_state(f, ROLE_READY);
+	f->r.silent_since = f->now - 3 * I;	/* the control: as if it had not been read */
+	role_turn(&f->r, f->now);
+	pump(f);
+	expect_state(f, ROLE_CLAIM);
+}
+
 TEST(ready_hears_init_claims, READY)
 {
 	hears(f, ROLE_INIT, T(10, PEER));
@@ -1051,7 +1069,7 @@ int main(void)
 		U(ready_ignores_older_epoch), U(ready_out_of_step_drops_data),
 		U(ready_newer_term_drops_data), U(ready_newer_epoch_drops_data),
 		U(ready_overrun_drops_data), U(ready_lapse_drops_data), U(ready_survives_link_reset),
-		U(ready_silence_claims), U(ready_hears_init_claims), U(ready_hears_held_claims),
+		U(ready_silence_claims), U(ready_timer_before_socket_would_claim), U(ready_hears_init_claims), U(ready_hears_held_claims),
 		U(ready_hears_offer_flips), U(ready_hears_offer_to_other_claims_instead),
 		U(ready_hears_higher_claim_answers_mute), U(ready_tie_with_ready_lower_id_claims),
 		U(claim_every_turn_on_the_wire), U(claim_silence_proves_after_lease_and_interval),

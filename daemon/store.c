@@ -33,12 +33,14 @@ uint32_t store_hash(uint32_t h, const void *p, size_t len)
 	return h ^ (h >> 15);
 }
 
-int table_room(struct table *t)
+int table_room(struct table *t, size_t more)
 {
-	size_t size = t->size ? t->size * 2 : 64, i;
 	struct list_head *buckets, *old = t->buckets;
+	size_t size = t->size ? t->size : 64, i;
 
-	if (t->size && t->nr < t->size * 2)
+	while (size < t->nr + more)
+		size *= 2;
+	if (size == t->size)
 		return 0;
 	buckets = calloc(size, sizeof(*buckets));
 	if (!buckets)
@@ -268,7 +270,7 @@ struct nsr_store_conn *store_conn_create(struct nsr_store *st, uint64_t id)
 		store_fail(st, 0, "the store is full: %zu bytes", st->bytes);
 		return NULL;
 	}
-	c = table_room(&st->by_id) || table_room(&st->by_tuple) ? NULL : calloc(1, sizeof(*c));
+	c = table_room(&st->by_id, 1) || table_room(&st->by_tuple, 1) ? NULL : calloc(1, sizeof(*c));
 	if (!c) {
 		store_fail(st, 0, "out of memory for a connection");
 		return NULL;

@@ -30,7 +30,7 @@ struct nsr_store {
 };
 
 uint32_t store_hash(uint32_t h, const void *p, size_t len);
-int table_room(struct table *t);	/* before table_add(); -ENOMEM */
+int table_room(struct table *t, size_t more);	/* before as many table_add(); -ENOMEM */
 void table_add(struct table *t, struct list_head *node);
 void table_del(struct table *t, struct list_head *node);
 struct list_head *table_chain(const struct table *t, uint32_t hash);	/* NULL: empty table */

@@ -61,7 +61,7 @@ static int plan_put(struct plan *p, struct op *op)
 	s->value_len = w->value_len;
 	p->states += !store_state_find(p->st, s->app, s->conn, s->key, s->key_len, s->hash);
 	p->bytes += store_state_size(s);
-	return table_room(&p->st->by_key);
+	return 0;
 }
 
 /* A value that is too long for one attribute goes on behind its first part. */
@@ -329,6 +329,9 @@ static int plan_all(struct plan *p, const void *ops, size_t len)
 	if (p->bytes && st->bytes + p->bytes > st->caps.bytes)
 		return store_fail(st, -ENOSPC, "the store is full: %zu bytes, and %zu more", st->bytes,
 				  p->bytes);
+	/* at once: a chain that grows with the transaction makes it cost the square of its length */
+	if (p->states && table_room(&st->by_key, p->states))
+		return store_fail(st, -ENOMEM, "out of memory for %zu keys", p->states);
 	for (i = 0; i < p->nr; i++)
 		if (p->ops[i].w.kind == NSR_APP_OP_CONN) {
 			err = reserve_tail(p, p->ops[i].conn);

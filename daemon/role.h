@@ -357,7 +357,8 @@ int role_link(struct role *r, uint64_t now, bool up);
 int role_snapshot_asked(struct role *r, uint64_t now, uint32_t ask);
 /* Active: the last record of the snapshot for ask is on the link; END not yet. */
 int role_snapshot_sent(struct role *r, uint64_t now, uint32_t ask);
-/* Standby: SNAPSHOT_END came and the store is whole. Answer 0 or not: acknowledge the record anyway. */
+/* Standby: SNAPSHOT_END came and the store is whole. READY follows with the next heartbeat that is in step at
+ * that epoch (it is sent right behind the END). Answer 0 or not: acknowledge the record anyway. */
 int role_snapshot_end(struct role *r, uint64_t now, struct nsr_term term, uint32_t epoch, uint32_t ask);
 /* Standby: the store cannot be trusted (ROLE_WHY_OVERRUN, _OUT_OF_STEP, _OPERATOR). Active: records were
  * lost on their way to the peer, it must be synchronised anew. */

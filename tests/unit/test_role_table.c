@@ -231,6 +231,12 @@ static void everything_has_a_name(void **unused)
 	assert_string_equal(role_event_name(ROLE_EVENTS), "?");
 }
 
+static void document_holds_the_table(void **unused)
+{
+	(void)unused;
+	assert_int_equal(system(ROLE_PRINT " check " ROLES_MD), 0);
+}
+
 static void refused_configuration_is_named(void **unused)
 {
 	struct role_cfg good, cfg;
@@ -262,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_state_with_every_event), cmocka_unit_test(every_row_is_taken),
 		cmocka_unit_test(no_row_is_hidden), cmocka_unit_test(everything_has_a_name),
+		cmocka_unit_test(document_holds_the_table),
 		cmocka_unit_test(refused_configuration_is_named),
 	};
 

@@ -120,6 +120,7 @@ fins_at_death() {
 
 many() {
 	nsr ns-set max-conns 65536
+	box sysctl -qw net.core.somaxconn=65535
 	hold many.l box && hold many.c far && ctl many.l listen $VIP4 $PORT >/dev/null &&
 		ctl many.c connect $VIP4 $PORT "$MANY" | grep -q "connected=$MANY " || return 1
 	until_ok 60 has_conns "$MANY"

@@ -209,7 +209,7 @@ static int do_listen(FILE *out, const char *addr, int port)
 	int fd = socket(ss.ss_family, SOCK_STREAM, 0), one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, (void *)&ss, len) || listen(fd, 4096)) {
+	if (fd < 0 || bind(fd, (void *)&ss, len) || listen(fd, 65535)) {
 		fprintf(out, "%s\n", strerrorname_np(errno));
 		close(fd);
 		return -1;

@@ -93,6 +93,17 @@ struct nsr_wire_buf app_begin(struct app_client *cl, unsigned int type)
 	return b;
 }
 
+/* The process is gone; what it said last is still to be read, up to the end. */
+static void go_deaf(struct app_client *cl)
+{
+	struct app_msg *m, *tmp;
+
+	cl->deaf = true;
+	list_for_each_safe(m, tmp, &cl->queue, node)
+		msg_free(cl, m);
+	watch_again(cl);
+}
+
 static void queue_msg(struct app_client *cl, const void *p, size_t len, int fd)
 {
 	struct app_msg *m = malloc(sizeof(*m) + len);
@@ -114,7 +125,7 @@ void app_send(struct app_client *cl, struct nsr_wire_buf *b, int fd)
 	size_t len = nsr_wire_end(b, cl->seq_out + 1);
 	int err = -EAGAIN;
 
-	if (cl->dying)
+	if (cl->dying || cl->deaf)
 		return;
 	if (!len) {
 		log_err("application %s: a message of type %u does not fit", cl->name, b->nlh->nlmsg_type);
@@ -127,7 +138,7 @@ void app_send(struct app_client *cl, struct nsr_wire_buf *b, int fd)
 	if (!err)
 		return;
 	if (err != -EAGAIN && err != -ENOBUFS && err != -ETOOMANYREFS) {
-		kill_later(cl);
+		go_deaf(cl);
 		return;
 	}
 	if (cl->queued + len > APP_QUEUE_MAX) {
@@ -144,16 +155,16 @@ static void flush(struct app_client *cl)
 	struct app_msg *m;
 	int err;
 
-	while (!cl->dying && (m = list_first(&cl->queue, struct app_msg, node))) {
+	while ((m = list_first(&cl->queue, struct app_msg, node))) {
 		err = send_now(cl, m->data, m->len, m->fd);
 		if (err == -EAGAIN || err == -ENOBUFS || err == -ETOOMANYREFS)
 			break;
-		msg_free(cl, m);
 		if (err)
-			kill_later(cl);
+			go_deaf(cl);
+		else
+			msg_free(cl, m);
 	}
-	if (!cl->dying)
-		watch_again(cl);
+	watch_again(cl);
 }
 
 void app_client_refuse(struct app_client *cl, int err, const char *fmt, ...)

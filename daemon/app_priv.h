@@ -66,6 +66,7 @@ struct app_client {
 	uid_t uid;
 	char name[NSR_APP_NAME_MAX + 1];
 	bool dying;			/* to be destroyed from the loop */
+	bool deaf;			/* its process is gone: read to the end, send nothing */
 	bool advancing;
 	uint32_t seq_in, seq_out;
 	struct list_head queue;		/* app_msg */

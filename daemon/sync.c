@@ -202,9 +202,11 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 		err = nsr_store_conn_upsert(g->store, attr_data(conn), attr_len(conn), add,
 					    known ? NULL : &fresh);
 	}
-	if (err)
-		log_warn("group %s: a connection is not replicated: %s", g->cfg->name, nsr_store_error(g->store));
-	else if (s->live)
+	if (err && !s->refusing)
+		log_warn("group %s: connections are not replicated: %s", g->cfg->name,
+			 nsr_store_error(g->store));
+	s->refusing = err;
+	if (!err && s->live)
 		send_conn(s, type, conn);
 	if (fresh)
 		app_conn_known(g, fresh);

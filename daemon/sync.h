@@ -30,6 +30,7 @@ struct sync_group {
 	struct group *g;
 	bool joined;			/* link up, and the peer has the group too */
 	/* active */
+	bool refusing;			/* the store took no connection last time: said once */
 	bool live;			/* a snapshot was begun: records are for the peer too */
 	enum sync_step step;
 	uint32_t ask_out;		/* that the snapshot answers */

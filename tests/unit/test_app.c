@@ -442,6 +442,27 @@ static void pieces_count_with_the_last_only(void **unused)
 	assert_non_null(state_of(&a, "app", "k2"));
 }
 
+/* The client commits a lot and exits at once, its answers unread: all of it counts. */
+static void the_last_words_of_a_process_count(void **unused)
+{
+	(void)unused;
+	hello_active(&c1, "app");
+	for (uint64_t i = 1; i <= 200; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "%d", (int)i);
+		put(&c1, i, 0, 0, key, "v");
+		if (!(i % 8))
+			box_turns(1);
+		if (i == 196)
+			shutdown(c1.fd, SHUT_RD);	/* from here on answers fail */
+	}
+	close(c1.fd);
+	box_turns(20);
+	assert_int_equal(nsr_store_nr_states(a.g.store), 200);
+	assert_false(app_is_attached(&a.g, "app"));
+}
+
 static void a_snapshot_replaces_what_was_there(void **unused)
 {
 	struct nsr_wire_buf w;
@@ -859,6 +880,7 @@ int main(void)
 		T(attach_and_commit),
 		T(a_transaction_waits_for_the_kernels_event),
 		T(pieces_count_with_the_last_only),
+		T(the_last_words_of_a_process_count),
 		T(a_snapshot_replaces_what_was_there),
 		T(a_standby_waits_for_a_snapshot_under_way),
 		T(a_standby_application_is_brought_up_in_order),

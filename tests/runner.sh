@@ -41,7 +41,13 @@ netem() {
 }
 
 no_outside() {
-	[ "$(ip -o link | wc -l)" = 1 ]
+	local dev
+
+	# no device behind any interface; what a driver makes by itself (sit0, dummy0) is down
+	for dev in /sys/class/net/*; do
+		[ ! -e "$dev/device" ] || return 1
+	done
+	[ "$(ip -o link show up | wc -l)" -le 1 ]
 }
 
 out_is_writable() {

@@ -159,8 +159,8 @@ void app_hello(struct app_client *cl, const struct nsr_wire *w)
 	struct app_group *ag;
 
 	if (major != TCP_NSR_SCHEMA_MAJOR) {
-		app_client_refuse(cl, -EPROTO, "libnsr speaks schema %u, nsrd %u: install the same version",
-				  major, TCP_NSR_SCHEMA_MAJOR);
+		app_client_refuse(cl, -EPROTO, "libnsr speaks schema %u, nsrd %u: install the "
+				  "same version", major, TCP_NSR_SCHEMA_MAJOR);
 		return;
 	}
 	if (!nsr_wire_name_ok(app)) {
@@ -173,14 +173,14 @@ void app_hello(struct app_client *cl, const struct nsr_wire *w)
 		return;
 	}
 	if (!may_attach(g->cfg, app, cl->uid)) {
-		app_client_refuse(cl, -EACCES, "uid %d may not attach as application \"%s\" of group \"%s\": "
-				  "no rule names it (application, user)", (int)cl->uid, app, group);
+		app_client_refuse(cl, -EACCES, "uid %d may not attach as application \"%s\" of group "
+				  "\"%s\": no rule names it (application, user)", (int)cl->uid, app, group);
 		return;
 	}
 	other = app_client_find(ag, app);
 	if (other) {
-		app_client_refuse(cl, -EBUSY, "application \"%s\" of group \"%s\" is attached already, by "
-				  "process %d", app, group, (int)other->pid);
+		app_client_refuse(cl, -EBUSY, "application \"%s\" of group \"%s\" is attached "
+				  "already, by process %d", app, group, (int)other->pid);
 		return;
 	}
 	ev_timer_stop(cl->server->nsrd->loop, &cl->hello);
@@ -208,7 +208,7 @@ static void client_role(struct app_client *cl, enum nsr_role old)
 		return;
 	}
 	mark_seen(ag, cl->name);
-	/* a standby application that has been told everything, or is being told, knows what the store does */
+	/* one that has been told everything, or is being told, knows what the store does */
 	if (old != NSR_ROLE_ACTIVE && old != NSR_ROLE_LEAVING)
 		cl->complete = cl->dump != DUMP_NONE;
 }
@@ -394,8 +394,8 @@ struct app_server *app_server_create(struct nsrd *n)
 		goto err;
 	fd = listen_at(s->path);
 	if (fd < 0) {
-		log_err("application socket %s: %s: does the directory exist, and is it nsrd's?", s->path,
-			strerror(-fd));
+		log_err("application socket %s: %s: does the directory exist, and is it nsrd's?",
+			s->path, strerror(-fd));
 		goto err;
 	}
 	ev_io_init(&s->io, accept_cb, fd, EV_READ);

@@ -128,7 +128,8 @@ void app_send(struct app_client *cl, struct nsr_wire_buf *b, int fd)
 	if (cl->dying || cl->deaf)
 		return;
 	if (!len) {
-		log_err("application %s: a message of type %u does not fit", cl->name, b->nlh->nlmsg_type);
+		log_err("application %s: a message of type %u does not fit", cl->name,
+			b->nlh->nlmsg_type);
 		kill_later(cl);
 		return;
 	}
@@ -178,8 +179,8 @@ void app_client_refuse(struct app_client *cl, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_warn("application %s (pid %d, uid %d) refused: %s", cl->name[0] ? cl->name : "?", (int)cl->pid,
-		 (int)cl->uid, text);
+	log_warn("application %s (pid %d, uid %d) refused: %s", cl->name[0] ? cl->name : "?",
+		 (int)cl->pid, (int)cl->uid, text);
 	nsr_wire_put_u32(&b, NSR_APP_A_ERRNO, (uint32_t)-err);
 	nsr_wire_put_str(&b, NSR_APP_A_TEXT, text);
 	app_send(cl, &b, -1);
@@ -297,8 +298,8 @@ static void take(struct app_client *cl, const struct nsr_wire *w)
 		app_check_left(cl->ag);
 		break;
 	default:
-		app_client_refuse(cl, -EPROTO, "a message that only nsrd sends, or a second HELLO (type %u)",
-				  w->type);
+		app_client_refuse(cl, -EPROTO, "a message that only nsrd sends, or a second HELLO "
+				  "(type %u)", w->type);
 	}
 }
 
@@ -328,7 +329,7 @@ static void read_msgs(struct app_client *cl)
 	int budget = READ_TURN;
 
 	while (!cl->dying && !cl->blocked && budget--) {
-		/* no room for control messages: descriptors that a client sends are closed by the kernel */
+		/* no room for control messages: the kernel closes descriptors that a client sends */
 		ssize_t n = recv(cl->io.fd, cl->server->rx, NSR_APP_MSG_MAX, MSG_DONTWAIT | MSG_TRUNC);
 
 		if (n < 0 && errno == EINTR)
@@ -435,7 +436,8 @@ void app_client_destroy(struct app_client *cl)
 	nsr_store_cursor_stop(&cl->cursor);
 	attr_buf_free(&cl->ops);
 	if (ag) {
-		log_info("application %s of group %s (pid %d) is gone", cl->name, ag->g->cfg->name, (int)cl->pid);
+		log_info("application %s of group %s (pid %d) is gone", cl->name, ag->g->cfg->name,
+			 (int)cl->pid);
 		let_go(&cl->todo);
 		let_go(&cl->conns);
 	}

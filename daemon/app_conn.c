@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Connections and applications: shadows are offered, own sockets attached; both are the same from then on. */
+/* Connections and applications: shadows are offered, own sockets attached; then both are the same. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,10 @@ static const char *owner(const struct group *g, const struct nsr_store_conn *c)
 void app_conn_route(struct app_conn *ac)
 {
 	const char *name = owner(ac->ag->g, ac->c);
-	struct app_client *cl = name && ac->fd >= 0 && !ac->declined ? app_client_find(ac->ag, name) : NULL;
+	struct app_client *cl = NULL;
+
+	if (name && ac->fd >= 0 && !ac->declined)
+		cl = app_client_find(ac->ag, name);
 
 	settle(ac, cl ? CONN_TODO : CONN_ORPHAN, cl);
 	if (cl)
@@ -185,7 +188,8 @@ static void send_tail(struct app_client *cl, const struct nsr_store_conn *c)
 	}
 }
 
-/* Nothing vouched: the application read and wrote by itself, or not at all. It goes on where the socket does. */
+/* Nothing vouched: the application read and wrote by itself, or not at all. It goes on where the
+ * socket does. */
 static uint64_t socket_position(const struct nsr_store_conn *c)
 {
 	uint64_t pos = c->rcv_nxt;
@@ -360,7 +364,7 @@ static void change_gap(struct app_client *cl, const struct nsr_store_conn *c, ui
 	size_t nest = attr_nest_start(&b, TCP_NSR_A_CONN);
 
 	group_conn_set_gap(cl->ag->g, c->id, gap);
-	/* what is replicated is a policy, not "whatever the rule says": the rule may differ over there */
+	/* a policy is replicated, not "whatever the rule says": the rule may differ over there */
 	if (gap == TCP_NSR_GAP_RULE)
 		gap = r ? r->gap : TCP_NSR_GAP_RESET;
 	attr_put_u64(&b, TCP_NSR_A_CONN_ID, c->id);
@@ -411,8 +415,8 @@ static void attached(struct app_handle *h, struct nsr_store_conn *c)
 		ac->resumed = true;
 		return;
 	}
-	/* A shadow that waits for RESUMED, of an nsrd before this one. Without its tail nobody knows where
-	 * its stream goes on. */
+	/* A shadow that waits for RESUMED, of an nsrd before this one. Without its tail nobody knows
+	 * where its stream goes on. */
 	if (!c->has_rcv) {
 		app_conn_gone(cl->ag->g, c->id, NSR_GONE_ERROR,
 			      "nsrd was restarted between the takeover and this connection's adoption");
@@ -438,8 +442,8 @@ static bool resolve(struct app_handle *h, bool final)
 	if (!c && !text && !final)
 		return false;
 	if (!c) {
-		answer(h, NULL, text ? text : "a rule matches, but the kernel does not protect it: see the "
-		       "group's counters");
+		answer(h, NULL, text ? text : "a rule matches, but the kernel does not protect it: see "
+		       "the group's counters");
 		return true;
 	}
 	name = owner(g, c);
@@ -529,7 +533,7 @@ void app_set_gap(struct app_client *cl, const struct nsr_wire *w)
 	}
 }
 
-/* A shadow that its application does not want, or has closed: the next one is not for the same client. */
+/* A shadow that its application does not want, or has closed: the next is not for the same client. */
 static void decline(struct app_conn *ac)
 {
 	bool claimed = ac->claimed;

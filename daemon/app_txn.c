@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Transactions of an active application, pieces joined, handles resolved; and state, told to a standby one. */
+/* Transactions of an active application, joined, handles resolved; state, told to a standby one. */
 #include <errno.h>
 #include <string.h>
 #include "app_priv.h"
@@ -54,7 +54,8 @@ static bool may_touch(const struct app_client *cl, uint64_t id)
 }
 
 /* 0; -EAGAIN: names a connection that is not known yet; -EPROTO: malformed, *why. */
-static int put_op(struct app_client *cl, struct attr_buf *out, const struct nlattr *attr, const char **why)
+static int put_op(struct app_client *cl, struct attr_buf *out, const struct nlattr *attr,
+		  const char **why)
 {
 	struct app_handle *h = NULL;
 	struct nsr_wire_op op;
@@ -141,10 +142,11 @@ void app_txn(struct app_client *cl, const struct nsr_wire *w)
 	cl->txn = txn;
 	nsr_wire_for_each(attr, w)
 		if (mnl_attr_get_type(attr) == NSR_APP_A_OP)
-			attr_put(&cl->ops, NSR_APP_A_OP | NLA_F_NESTED, attr_data(attr), attr_len(attr));
+			attr_put(&cl->ops, NSR_APP_A_OP | NLA_F_NESTED, attr_data(attr),
+				 attr_len(attr));
 	if (cl->ops.failed || cl->ops.len > APP_TXN_MAX)
-		app_client_refuse(cl, -EPROTO, "transaction %llu is longer than %u bytes: commit more often",
-				  (unsigned long long)txn, APP_TXN_MAX);
+		app_client_refuse(cl, -EPROTO, "transaction %llu is longer than %u bytes: commit more "
+				  "often", (unsigned long long)txn, APP_TXN_MAX);
 	else if (last)
 		finish(cl);
 }
@@ -162,7 +164,7 @@ static void put_state(struct nsr_wire_buf *b, const struct nsr_store_state *s)
 	size_t at = 0;
 
 	do {
-		size_t n = s->value_len - at < NSR_APP_CHUNK_MAX ? s->value_len - at : NSR_APP_CHUNK_MAX;
+		size_t left = s->value_len - at, n = left < NSR_APP_CHUNK_MAX ? left : NSR_APP_CHUNK_MAX;
 
 		nsr_wire_op_begin(b, s->value ? NSR_APP_OP_PUT : NSR_APP_OP_DEL, id, 0);
 		nsr_wire_put_bytes(b, NSR_APP_A_KEY, s->key, s->key_len);

@@ -68,7 +68,8 @@ int hello_decode(const void *attrs, size_t len, struct hello *h, char *why, size
 
 	mnl_attr_for_each_payload(attrs, len)
 		if (!get_attr(attr, h)) {
-			snprintf(why, size, "HELLO: attribute %u is malformed", mnl_attr_get_type(attr));
+			snprintf(why, size, "HELLO: attribute %u is malformed",
+				 mnl_attr_get_type(attr));
 			return -EBADMSG;
 		}
 	if (!h->node || !h->instance || !h->byte_order) {
@@ -85,12 +86,13 @@ static int check_groups(const struct hello *h, const struct nsrd *n, char *why, 
 
 	for (i = 0; i < h->nr_groups; i++)
 		list_for_each(g, &n->groups, node) {
-			bool id = g->cfg->id == h->groups[i].id, name = !strcmp(g->cfg->name, h->groups[i].name);
+			bool name = !strcmp(g->cfg->name, h->groups[i].name);
+			bool id = g->cfg->id == h->groups[i].id;
 
 			common += id && name;
 			if (id != name) {
-				snprintf(why, size, "group %u is \"%s\" here, and group %u is \"%s\" there: "
-					 "give a group the same id and name on both boxes", g->cfg->id,
+				snprintf(why, size, "group %u is \"%s\" here, and group %u is \"%s\" "
+					 "there: give a group the same id and name on both boxes", g->cfg->id,
 					 g->cfg->name, h->groups[i].id, h->groups[i].name);
 				return -EPROTO;
 			}
@@ -107,8 +109,8 @@ int hello_check(const struct hello *h, const struct nsrd *n, char *why, size_t s
 	if (h->byte_order != NSR_SYNC_BYTE_ORDER)
 		snprintf(why, size, "the peer has another byte order: a pair needs boxes of the same");
 	else if (h->major != TCP_NSR_SCHEMA_MAJOR)
-		snprintf(why, size, "the peer speaks schema %u.%u, this box %u.%u: upgrade the older", h->major,
-			 h->minor, TCP_NSR_SCHEMA_MAJOR, TCP_NSR_SCHEMA_MINOR);
+		snprintf(why, size, "the peer speaks schema %u.%u, this box %u.%u: upgrade the older",
+			 h->major, h->minor, TCP_NSR_SCHEMA_MAJOR, TCP_NSR_SCHEMA_MINOR);
 	else if (h->node == n->cfg->node_id)
 		snprintf(why, size, "the peer has node id %u too: give each box its own", h->node);
 	else

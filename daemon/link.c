@@ -149,7 +149,7 @@ static bool takes_over(const struct link_conn *c, const struct link_conn *old)
 	if (old->hello.instance != c->hello.instance)
 		return true;		/* the peer was born again: the old one cannot be alive */
 	if (old->ours == c->ours)
-		return true;		/* it would not dial twice if its end of the old one were alive */
+		return true;		/* nobody dials twice whose end of the old one is alive */
 	return opened_by_lower(c);
 }
 
@@ -201,8 +201,8 @@ static int take_ack(struct link_conn *c, const struct nsr_frame *f, char *why, s
 		if (mnl_attr_get_type(attr) == NSR_SYNC_A_SEQUENCE)
 			ok = attr_u64(attr, &seq);
 	if (!ok || seq > c->tx || seq < c->acked) {
-		snprintf(why, len, "ACK of %llu, which was not to be acknowledged (%llu acknowledged, %llu sent)",
-			 (unsigned long long)seq, (unsigned long long)c->acked, (unsigned long long)c->tx);
+		snprintf(why, len, "ACK of %llu, where %llu to %llu were due", (unsigned long long)seq,
+			 (unsigned long long)c->acked, (unsigned long long)c->tx);
 		return -EPROTO;
 	}
 	if (seq == c->acked)
@@ -496,7 +496,8 @@ const char *link_describe(const struct link *l)
 	if (!l)
 		return "no peer configured";
 	if (l->up)
-		snprintf(w->describe, sizeof(w->describe), "up with node %u at %s", l->peer_node, l->up->from);
+		snprintf(w->describe, sizeof(w->describe), "up with node %u at %s", l->peer_node,
+			 l->up->from);
 	else
 		snprintf(w->describe, sizeof(w->describe), "down; last: %s",
 			 l->cause[0] ? l->cause : "nothing yet");
@@ -515,8 +516,8 @@ struct link *link_create(struct nsrd *n)
 	list_init(&l->conns);
 	l->listener = transport_listen(n->loop, &n->cfg->local, accepted_cb, l, why, sizeof(why));
 	if (!l->listener) {
-		log_err("sync link: cannot listen on %s: %s: is the address this box's own, and the port free?",
-			transport_name(&n->cfg->local, name), why);
+		log_err("sync link: cannot listen on %s: %s: is the address this box's own, and the "
+			"port free?", transport_name(&n->cfg->local, name), why);
 		free(l);
 		return NULL;
 	}

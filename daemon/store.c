@@ -344,7 +344,8 @@ struct nsr_store_app *store_app_get(struct nsr_store *st, const char *name)
 	if (a)
 		return a;
 	if (st->nr_apps >= st->caps.apps) {
-		store_fail(st, 0, "%zu application names already; \"%s\" is one too many", st->nr_apps, name);
+		store_fail(st, 0, "%zu application names already; \"%s\" is one too many", st->nr_apps,
+			   name);
 		return NULL;
 	}
 	a = calloc(1, sizeof(*a));

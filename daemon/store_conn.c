@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Connection records: checked, merged attribute by attribute, the fields of interest read from the result. */
+/* Connection records: checked, merged by attribute, the fields of interest read from the result. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,8 +150,8 @@ static int merge_start(struct nsr_store *st, struct merge *m, const struct nsr_s
 			merge_put(m, attr);
 	merge_exactness(m, rec, len);
 	if (m->len > NSR_STORE_RECORD_MAX)
-		return store_fail(st, -EBADMSG, "connection record grown to %zu bytes, more than %u", m->len,
-				  NSR_STORE_RECORD_MAX);
+		return store_fail(st, -EBADMSG, "connection record grown to %zu bytes, more than %u",
+				  m->len, NSR_STORE_RECORD_MAX);
 	return 0;
 }
 

@@ -140,8 +140,8 @@ static int plan_conn(struct plan *p, struct op *op)
 	}
 	plan_advance(c, op, len);
 	if (c->plan.end - c->plan.consumed > NSR_STORE_TAIL_MAX)
-		return store_fail(p->st, -EBADMSG, "connection %016llx: %llu bytes received and not consumed, "
-				  "more than %u: consume them, or read less",
+		return store_fail(p->st, -EBADMSG, "connection %016llx: %llu bytes received and not "
+				  "consumed, more than %u: consume them, or read less",
 				  (unsigned long long)c->id,
 				  (unsigned long long)(c->plan.end - c->plan.consumed), NSR_STORE_TAIL_MAX);
 	if (c->plan.end - c->plan.consumed > c->plan.tail)
@@ -325,7 +325,8 @@ static int plan_all(struct plan *p, const void *ops, size_t len)
 			return err;
 	}
 	if (p->states && st->by_key.nr + p->states > st->caps.states)
-		return store_fail(st, -ENOSPC, "%zu keys already, and %zu more", st->by_key.nr, p->states);
+		return store_fail(st, -ENOSPC, "%zu keys already, and %zu more", st->by_key.nr,
+				  p->states);
 	if (p->bytes && st->bytes + p->bytes > st->caps.bytes)
 		return store_fail(st, -ENOSPC, "the store is full: %zu bytes, and %zu more", st->bytes,
 				  p->bytes);

@@ -108,7 +108,7 @@ struct sync_group *sync_group_create(struct group *g)
 		return NULL;
 	}
 	g->sync = s;
-	/* a group that was added while the link is up: the peer's HELLO has told whether it has it too */
+	/* added while the link is up: the peer's HELLO has told whether it has the group too */
 	s->joined = link_has_group(g->nsrd->link, g->cfg->id);
 	return s;
 }
@@ -193,7 +193,8 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 		if (err == -ENOENT)
 			return;
 	} else {
-		bool add = cmd == TCP_NSR_CMD_CONN_ADD_NTF, known = nsr_store_conn_find(g->store, conn_id(conn));
+		bool known = nsr_store_conn_find(g->store, conn_id(conn));
+		bool add = cmd == TCP_NSR_CMD_CONN_ADD_NTF;
 
 		/* cursors of a connection that has ended: the kernel's last word crossed ours */
 		if (!add && !known)
@@ -232,9 +233,9 @@ uint64_t sync_send_txn(struct sync_group *s, const char *app, uint64_t txn, cons
 	uint64_t seq;
 
 	while ((size_t)(end - at) >= MNL_ATTR_HDRLEN) {
-		const struct nlattr *a = (const void *)at;
+		size_t step = MNL_ALIGN((size_t)((const struct nlattr *)(const void *)at)->nla_len);
 
-		at = MNL_ALIGN((size_t)a->nla_len) < (size_t)(end - at) ? at + MNL_ALIGN((size_t)a->nla_len) : end;
+		at = step < (size_t)(end - at) ? at + step : end;
 		if (at - from < SYNC_FRAME_FILL || at == end)
 			continue;
 		if (!send_txn_piece(s, app, txn, from, (size_t)(at - from), false))
@@ -410,7 +411,8 @@ void sync_link_up(struct nsrd *n)
 		if (g->sync->joined)
 			group_link_up(g);
 		else
-			log_warn("group %s: the peer does not have it: nothing is replicated", g->cfg->name);
+			log_warn("group %s: the peer does not have it: nothing is replicated",
+				 g->cfg->name);
 	}
 }
 

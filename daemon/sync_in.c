@@ -187,7 +187,7 @@ static int take_handover(struct sync_group *s, const struct nsr_frame *f, const 
 	return err;
 }
 
-/* May the peer tell this box what it is to know? Once this box is active the peer's word is a past reign's. */
+/* May the peer tell this box what to know? To an active box its word is a past reign's. */
 static bool listens(const struct sync_group *s)
 {
 	enum role_state state = s->g->role.state;

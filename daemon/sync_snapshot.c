@@ -70,7 +70,7 @@ static void put_state(struct attr_buf *b, const struct nsr_store_state *st)
 	size_t at = 0;
 
 	do {
-		size_t n = st->value_len - at < NSR_APP_CHUNK_MAX ? st->value_len - at : NSR_APP_CHUNK_MAX;
+		size_t left = st->value_len - at, n = left < NSR_APP_CHUNK_MAX ? left : NSR_APP_CHUNK_MAX;
 		size_t nest = attr_nest_start(b, NSR_APP_A_OP);
 
 		attr_put_u8(b, NSR_APP_A_OP_KIND, NSR_APP_OP_PUT);

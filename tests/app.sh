@@ -19,7 +19,7 @@ app() {
 	local box=$1 program=$2
 
 	shift 2
-	spawn "$box" "$TOOLS/$program" --group edge --app app --socket "$PAIR/$box/run/app.sock" "$@" \
+	spawn "$box" "$TOOLS/$program" --group edge --app "${APP_NAME:-app}" --socket "$PAIR/$box/run/app.sock" "$@" \
 		>"$PAIR/$box/app.log" 2>&1 </dev/null
 	APP_PID[$box]=$!
 }
@@ -67,6 +67,12 @@ moved_past() {
 
 	now=$(progress "$1" "$2")
 	[ -n "$now" ] && [ "$now" -gt "$3" ]
+}
+
+# Sets A and S: the active box and its standby.
+active_first() {
+	A=a S=b
+	is_state a active || A=b S=a
 }
 
 # switch_over FROM TO: and the standby is ready again
@@ -129,18 +135,34 @@ streams() {
 	app_stop
 }
 
+# ---- control: the standby's application is another one, and nobody goes on with the connection ----
+
+control() {
+	active_first
+	app $A nsr_echo --listen "$VIP4:$PORT"
+	APP_NAME=other app $S nsr_echo --listen "$VIP4:$PORT"
+	until_ok 60 is_protected $A
+	far_app alone --connect "$VIP4:$PORT" --echo 10 --timeout 10000 --seed "$SEED"
+	until_ok 20 moved_past alone echoes 0
+	ctl $A switchover >/dev/null
+	until_ok 30 is_state $S active
+	refute "control: without its application the connection is lost" far_ok alone
+	app_stop
+}
+
 # ---- the active dies while its connections are quiet ----
 
 death() {
+	active_first
 	app a nsr_echo --listen "$VIP4:$PORT"
 	app b nsr_echo --listen "$VIP4:$PORT"
-	until_ok 60 is_protected b
+	until_ok 60 is_protected $A
 	far_app quiet --connect "$VIP4:$PORT" --echo 4000 --message 200 --seed "$SEED"
 	until_ok 20 moved_past quiet echoes 0
-	until_ok 20 logged a/app.log "^conn_added"
-	sleep 1
-	box_die b
-	until_ok 60 is_state a active
+	until_ok 20 logged $S/app.log "^conn_added"
+	sleep 1			# until the request's transaction is there: it must be quiet
+	box_die $A
+	until_ok 60 is_state $S active
 	before=$(progress quiet echoes)
 	until_ok 60 moved_past quiet echoes "${before:-0}"
 	kill "$FAR_PID"
@@ -149,14 +171,14 @@ death() {
 }
 
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 9
 pair_create || { ktap_skip_all "no pair"; exit 4; }
 pair_say "seed $SEED"
 box_start a
 box_start b
 check "the pair is protected" pair_up a b
 
-for part in ${*:-requests streams death}; do
+for part in ${*:-requests streams control death}; do
 	$part
 done
 ktap_finished

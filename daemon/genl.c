@@ -48,17 +48,21 @@ struct nlmsghdr *genl_request(struct genl *g, uint8_t cmd, uint8_t version, uint
 	return nlh;
 }
 
-/* The extended ACK's words, capped and made printable: they go to the operator verbatim. */
+/*
+ * The extended ACK's words, capped and made printable: they go to the operator verbatim. A dump that is
+ * refused in its midst has them in its NLMSG_DONE.
+ */
 static void take_words(struct genl *g, const struct nlmsghdr *nlh, int err)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
-	size_t off = sizeof(*e);
+	bool done = nlh->nlmsg_type == NLMSG_DONE;
+	size_t off = done ? sizeof(int) : sizeof(*e);
 	const struct nlattr *a;
 
 	snprintf(g->text, sizeof(g->text), "%s", strerror(-err));
 	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
-	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
+	if (!done && !(nlh->nlmsg_flags & NLM_F_CAPPED))
 		off += e->msg.nlmsg_len - sizeof(e->msg);
 	if (NLMSG_HDRLEN + MNL_ALIGN(off) > nlh->nlmsg_len)
 		return;
@@ -86,7 +90,7 @@ static int take_message(struct genl *g, const struct nlmsghdr *nlh,
 	case NLMSG_DONE:
 		err = mnl_nlmsg_get_payload_len(nlh) >= sizeof(int) ? *(int *)mnl_nlmsg_get_payload(nlh) : 0;
 		if (err < 0)
-			snprintf(g->text, sizeof(g->text), "%s", strerror(-err));
+			take_words(g, nlh, err);
 		return err < 0 ? err : 0;
 	case NLMSG_ERROR:
 		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))

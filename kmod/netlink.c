@@ -153,7 +153,11 @@ static int pre_doit(const nsr_genl_pre_ops *ops, struct sk_buff *skb, struct gen
 	return check_user_ns(genl_info_net(info), info->extack);
 }
 
-int nsr_nl_dump_start(struct netlink_callback *cb)
+/*
+ * What pre_doit() is for requests. First thing in a dump's dumpit(), not in its start(): before 6.2 a
+ * start() has no extended ACK to say why.
+ */
+int nsr_nl_dump_check(struct netlink_callback *cb)
 {
 	return check_user_ns(sock_net(cb->skb->sk), cb->extack);
 }
@@ -169,7 +173,6 @@ static const struct genl_ops ops[] = {
 	{
 		.cmd = TCP_NSR_CMD_GROUP_GET,
 		.doit = nsr_nl_group_get,
-		.start = nsr_nl_dump_start,
 		.dumpit = nsr_nl_group_dump,
 	},
 	DO(ROLE_SET, nsr_nl_role_set),
@@ -181,7 +184,6 @@ static const struct genl_ops ops[] = {
 	DO(RULE_DEL, nsr_nl_rule_del),
 	{
 		.cmd = TCP_NSR_CMD_RULE_GET,
-		.start = nsr_nl_dump_start,
 		.dumpit = nsr_nl_rule_dump,
 	},
 	{

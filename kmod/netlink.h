@@ -35,7 +35,7 @@ int nsr_put_u64(struct sk_buff *skb, int attr, u64 value);
 /* the group that GROUP_ID names, with a reference, or NULL and *err */
 struct nsr_group *nsr_info_group(struct genl_info *info, int *err);
 
-int nsr_nl_dump_start(struct netlink_callback *cb);
+int nsr_nl_dump_check(struct netlink_callback *cb);
 
 int nsr_nl_group_set(struct sk_buff *skb, struct genl_info *info);
 int nsr_nl_group_del(struct sk_buff *skb, struct genl_info *info);

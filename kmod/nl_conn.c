@@ -397,7 +397,10 @@ static int set_shadow(struct nsr_conn *conn, struct nlattr **tb, struct netlink_
 	err = check_state(tb[TCP_NSR_A_CONN_STATE], extack) ?: check_cursor(&cur, extack);
 	if (err)
 		return err;
+	/* The spinlock too: nsr_cursor_read() does not wait for an owner. */
+	spin_lock_bh(&conn->sk->sk_lock.slock);
 	conn->cur = cur;
+	spin_unlock_bh(&conn->sk->sk_lock.slock);
 	parse_vouched(conn, tb);
 	if (tb[TCP_NSR_A_CONN_FLAGS])
 		conn->rec.flags = (conn->rec.flags & ~LATER_FLAGS) |
@@ -586,10 +589,7 @@ static struct conn_dump *dump_state(struct netlink_callback *cb)
 int nsr_nl_conn_dump_start(struct netlink_callback *cb)
 {
 	struct conn_dump *dump = dump_state(cb);
-	int err = nsr_nl_dump_start(cb);
 
-	if (err)
-		return err;
 	memset(dump, 0, sizeof(*dump));
 	dump->group = u32_or(nsr_dump_attrs(cb)[TCP_NSR_A_GROUP_ID], 0);
 	return 0;
@@ -616,7 +616,10 @@ int nsr_nl_conn_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	struct nsr_net *ns = nsr_pernet(sock_net(skb->sk));
 	struct conn_dump *dump = dump_state(cb);
 	struct nsr_conn *conn = dump->next;
+	int err = nsr_nl_dump_check(cb);
 
+	if (err)
+		return err;
 	if (dump->done)
 		return 0;
 	cb->seq = READ_ONCE(ns->generation);

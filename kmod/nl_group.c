@@ -257,10 +257,13 @@ int nsr_nl_group_get(struct sk_buff *skb, struct genl_info *info)
 int nsr_nl_group_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct nsr_net *ns = nsr_pernet(sock_net(skb->sk));
+	int err = nsr_nl_dump_check(cb);
 	unsigned int n = 0;
 	struct nsr_group *g;
 	void *hdr;
 
+	if (err)
+		return err;
 	rcu_read_lock();
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		if (n++ < cb->args[0])
@@ -571,10 +574,13 @@ int nsr_nl_rule_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct nsr_net *ns = nsr_pernet(sock_net(skb->sk));
 	u32 only = get_u32_or(nsr_dump_attrs(cb)[TCP_NSR_A_GROUP_ID], 0);
+	int err = nsr_nl_dump_check(cb);
 	const struct nsr_rule *rule;
 	struct nsr_group *g;
 	unsigned int n = 0;
 
+	if (err)
+		return err;
 	rcu_read_lock();
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		if (only && g->id != only)

@@ -6,8 +6,8 @@
  * IPv6; sender of ARP; target of neighbour discovery; behind up to two VLAN tags. One stray frame of
  * any kind moves the switch's port, so all kinds count. The right is read at the frame, see role.c.
  *
- * A group without a MAC has addresses that move by routing: ingress.c looks at the source address of
- * what is sent locally, on every device.
+ * What does not leave by the service interface (a group without one, whose addresses move by routing; an
+ * odd route): ingress.c looks at the source address of what is sent locally, on every other device.
  *
  * Frames are stolen, not dropped: a drop's errno would tell TCP to try again at once.
  *
@@ -26,6 +26,11 @@
 
 #include "nsr.h"
 #include "trace.h"
+
+struct nsr_fence {
+	struct nf_hook_ops ops;
+	struct rcu_head rcu;			/* hooks are listed under RCU */
+};
 
 struct arp_ipv4 {
 	u8 sha[ETH_ALEN];
@@ -122,15 +127,19 @@ static unsigned int egress_hook(void *priv, struct sk_buff *skb, const struct nf
 	return NF_STOLEN;
 }
 
+/* If it fails the fence stays where it was: the new one is up before the old one goes. */
 static int attach_to(struct nsr_group *g, struct net_device *dev)
 {
+	struct nsr_fence *fence;
 	int err;
 
 	ASSERT_RTNL();
-	if (g->egress_registered && g->egress_dev == dev)
+	if (g->fence && g->egress_dev == dev)
 		return 0;
-	nsr_egress_detach(g);
-	g->egress_ops = (struct nf_hook_ops) {
+	fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+	if (!fence)
+		return -ENOMEM;
+	fence->ops = (struct nf_hook_ops) {
 		.hook = egress_hook,
 		.dev = dev,
 		.priv = g,
@@ -138,10 +147,13 @@ static int attach_to(struct nsr_group *g, struct net_device *dev)
 		.hooknum = NF_NETDEV_EGRESS,
 		.priority = INT_MIN,
 	};
-	err = nf_register_net_hook(g->ns->net, &g->egress_ops);
-	if (err)
+	err = nf_register_net_hook(g->ns->net, &fence->ops);
+	if (err) {
+		kfree(fence);
 		return err;
-	g->egress_registered = true;
+	}
+	nsr_egress_detach(g);
+	g->fence = fence;
 	g->egress_dev = dev;
 	strscpy(g->egress_name, dev->name, sizeof(g->egress_name));
 	return 0;
@@ -172,10 +184,11 @@ int nsr_egress_attach(struct nsr_group *g)
 void nsr_egress_detach(struct nsr_group *g)
 {
 	ASSERT_RTNL();
-	if (!g->egress_registered)
+	if (!g->fence)
 		return;
-	nf_unregister_net_hook(g->ns->net, &g->egress_ops);
-	g->egress_registered = false;
+	nf_unregister_net_hook(g->ns->net, &g->fence->ops);
+	kfree_rcu(g->fence, rcu);
+	g->fence = NULL;
 	g->egress_dev = NULL;
 }
 
@@ -221,7 +234,7 @@ static int netdev_event(struct notifier_block *nb, unsigned long event, void *pt
 			}
 			fallthrough;
 		case NETDEV_REGISTER:
-			if (!g->egress_registered && g->egress_name[0] &&
+			if (!g->fence && g->egress_name[0] &&
 			    !strcmp(g->egress_name, dev->name))
 				reattach(g, dev);
 			break;

@@ -116,20 +116,15 @@ void nsr_group_put(struct nsr_group *g)
  */
 void nsr_group_recount(struct nsr_net *ns)
 {
-	const struct nsr_group_cfg *cfg;
-	bool busy = false, nomac = false;
 	struct nsr_group *g;
+	bool busy = false;
 
 	spin_lock_bh(&ns->quick_lock);
 	rcu_read_lock();
-	list_for_each_entry_rcu(g, &ns->groups, node) {
-		cfg = rcu_dereference(g->cfg);
-		nomac |= !cfg->has_mac;
+	list_for_each_entry_rcu(g, &ns->groups, node)
 		busy |= !nsr_group_is_active(g) || !READ_ONCE(g->settled) || READ_ONCE(g->frozen);
-	}
 	rcu_read_unlock();
 	WRITE_ONCE(ns->ingress_busy, busy);
-	WRITE_ONCE(ns->nomac, nomac);
 	spin_unlock_bh(&ns->quick_lock);
 }
 
@@ -250,9 +245,9 @@ int nsr_group_set(struct nsr_net *ns, u32 id, struct nsr_group_cfg *cfg,
 	return 0;
 
 err_cfg:
+	/* The old fence is where it was. */
 	rcu_assign_pointer(g->cfg, old);
 	if (!fresh) {
-		nsr_egress_attach(g);
 		synchronize_rcu();
 		return err;
 	}
@@ -289,10 +284,15 @@ static void group_destroy(struct nsr_group *g)
 
 	lockdep_assert_held(&ns->lock);
 	nsr_role_mute(g, false);
-	/* conn_lock: after this, nothing enters the table for the group. */
-	spin_lock_bh(&ns->conn_lock);
+	/*
+	 * conn_lock: after this, nothing enters the table for the group. role_lock: whoever queues a
+	 * work item of the group looks and queues under it, and is seen by what cancels them below.
+	 */
+	spin_lock_bh(&g->role_lock);
+	spin_lock(&ns->conn_lock);
 	WRITE_ONCE(g->dead, true);
-	spin_unlock_bh(&ns->conn_lock);
+	spin_unlock(&ns->conn_lock);
+	spin_unlock_bh(&g->role_lock);
 	list_del_rcu(&g->node);
 	nsr_group_flush(ns, g);
 	/* From here on nothing keeps the group mute: its connections are ordinary again. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tcp_nsr: drop-not-reset, freeze, and the fence of groups without a MAC.
+ * tcp_nsr: drop-not-reset, freeze, and the fence by source address.
  *
  * The stack answers a segment that finds no established socket with a reset, from a listener too. For
  * a protected connection that reset would be the end: on a standby (its address may move before its
@@ -8,7 +8,7 @@
  * far end repeats them; on an active until the group is settled, and never longer than settle_ms.
  *
  * The hooks exist while the namespace has a group. With every group active, settled and not frozen
- * they cost one load and one branch.
+ * those of the way in cost one load and one branch.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -127,7 +127,10 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 }
 #endif
 
-/* May a packet with this local source leave by any device? */
+/*
+ * May a packet with this local source leave by this device? The service device has its own fence, but
+ * a group without a MAC has no such device, and what has the source of any group may be routed past it.
+ */
 static unsigned int source_verdict(struct nsr_net *ns, u8 family, const void *saddr,
 				   struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -138,7 +141,8 @@ static unsigned int source_verdict(struct nsr_net *ns, u8 family, const void *sa
 		return NF_ACCEPT;
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		cfg = rcu_dereference(g->cfg);
-		if (cfg->has_mac || !nsr_cfg_has_addr(cfg, family, saddr) || nsr_group_may_emit(g))
+		if ((cfg->has_mac && cfg->ifindex == state->out->ifindex) ||
+		    !nsr_cfg_has_addr(cfg, family, saddr) || nsr_group_may_emit(g))
 			continue;
 		nsr_stat_inc(g, TCP_NSR_A_STAT_FENCED_FRAMES);
 		trace_nsr_drop(g, TCP_NSR_A_STAT_FENCED_FRAMES, skb);
@@ -150,21 +154,13 @@ static unsigned int source_verdict(struct nsr_net *ns, u8 family, const void *sa
 
 static unsigned int local_out4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct nsr_net *ns = nsr_pernet(state->net);
-
-	if (likely(!READ_ONCE(ns->nomac)))
-		return NF_ACCEPT;
-	return source_verdict(ns, AF_INET, &ip_hdr(skb)->saddr, skb, state);
+	return source_verdict(nsr_pernet(state->net), AF_INET, &ip_hdr(skb)->saddr, skb, state);
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
 static unsigned int local_out6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	struct nsr_net *ns = nsr_pernet(state->net);
-
-	if (likely(!READ_ONCE(ns->nomac)))
-		return NF_ACCEPT;
-	return source_verdict(ns, AF_INET6, &ipv6_hdr(skb)->saddr, skb, state);
+	return source_verdict(nsr_pernet(state->net), AF_INET6, &ipv6_hdr(skb)->saddr, skb, state);
 }
 #endif
 
@@ -207,5 +203,7 @@ void nsr_ingress_exit(struct nsr_net *ns)
 	if (!ns->hooked)
 		return;
 	nf_unregister_net_hooks(ns->net, hooks, ARRAY_SIZE(hooks));
+	/* A hook that runs still looks at @ns, which may be freed next. */
+	synchronize_net();
 	ns->hooked = false;
 }

@@ -45,8 +45,9 @@ static void __net_exit nsr_net_exit(struct net *net)
 
 	nsr_egress_net_exit(ns);
 	nsr_group_destroy_all(ns);
-	nsr_scan_exit(ns);
+	/* ORDER: the cursor work starts scans. */
 	nsr_cursor_exit(ns);
+	nsr_scan_exit(ns);
 	nsr_conn_net_exit(ns);
 }
 

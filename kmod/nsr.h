@@ -73,9 +73,8 @@ struct nsr_net {
 	struct delayed_work cursor_work;	/* replicates the cursors that moved */
 	struct work_struct scan_work;		/* picks up connections older than their protection */
 	bool scan_again;			/* a socket was busy: cursor_work starts the scan anew */
-	spinlock_t quick_lock;			/* ingress_busy, nomac */
+	spinlock_t quick_lock;			/* ingress_busy */
 	bool ingress_busy;			/* some group is not (ACTIVE, settled, not frozen) */
-	bool nomac;				/* some group has no MAC: look at source addresses */
 	bool hooked;				/* inet hooks registered; under lock */
 	struct notifier_block netdev_nb;
 };
@@ -150,10 +149,9 @@ struct nsr_group {
 	struct delayed_work settle_work;	/* end of drop-not-reset */
 	struct work_struct role_work;		/* nsr_role_apply() for a role that turned in softirq */
 	/* egress fence; under rtnl */
-	struct nf_hook_ops egress_ops;
-	struct net_device *egress_dev;		/* held while registered */
+	struct nsr_fence *fence;		/* its hook, while it is on a device */
+	struct net_device *egress_dev;		/* not held: the notifier takes the fence off */
 	char egress_name[IFNAMSIZ];		/* attached again when a device of this name comes back */
-	bool egress_registered;
 	/* tuples reset for a gap: exempt from drop-not-reset until the far end has answered */
 	spinlock_t exempt_lock;
 	struct list_head exempt;

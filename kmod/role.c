@@ -244,6 +244,14 @@ int nsr_role_set(struct nsr_group *g, struct nsr_role_req *req, struct netlink_e
 	return 0;
 }
 
+/* Leaves what follows from a role to a work item; role_lock held, so that group_destroy() cancels it. */
+static void apply_later(struct nsr_group *g)
+{
+	lockdep_assert_held(&g->role_lock);
+	if (!READ_ONCE(g->dead))
+		schedule_work(&g->role_work);
+}
+
 static u32 turn_mute(struct nsr_group *g, u8 reason)
 {
 	lockdep_assert_held(&g->role_lock);
@@ -273,15 +281,13 @@ void nsr_role_app_died(struct nsr_group *g)
 	spin_lock_bh(&g->role_lock);
 	if (cfg->mute_on_death && g->role == TCP_NSR_ROLE_ACTIVE && !g->gates_open) {
 		turn_mute(g, TCP_NSR_GROUP_DEATH);
+		apply_later(g);
 		muted = true;
 	}
 	spin_unlock_bh(&g->role_lock);
 	rcu_read_unlock();
-	if (!muted)
-		return;
-	nsr_group_recount(g->ns);
-	if (!READ_ONCE(g->dead))
-		schedule_work(&g->role_work);
+	if (muted)
+		nsr_group_recount(g->ns);
 }
 
 /**
@@ -297,13 +303,13 @@ u32 nsr_role_mute(struct nsr_group *g, bool defer)
 
 	spin_lock_bh(&g->role_lock);
 	generation = turn_mute(g, TCP_NSR_GROUP_ROLE);
+	if (defer)
+		apply_later(g);
 	spin_unlock_bh(&g->role_lock);
 
 	nsr_group_recount(g->ns);
 	if (!defer)
 		nsr_role_apply(g);
-	else if (!READ_ONCE(g->dead))
-		schedule_work(&g->role_work);
 	return generation;
 }
 

@@ -40,9 +40,13 @@ static void shadow_rx(struct sock *sk, const struct sk_buff *skb)
 {
 	struct nsr_conn *conn = shadow_conn(sk);
 
+	if (!conn)
+		return;
+	/* Adoption gives up the socket's reference, and the table's may go at any time. */
+	nsr_conn_get(conn);
 	/* const is for stock implementations, which only look at the route */
-	if (conn)
-		nsr_adopt_segment(conn, (struct sk_buff *)skb);
+	nsr_adopt_segment(conn, (struct sk_buff *)skb);
+	nsr_conn_put(conn);
 }
 
 static int shadow_xmit(struct sock *sk, struct sk_buff *skb, struct flowi *fl)

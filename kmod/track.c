@@ -197,12 +197,12 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 		return false;
 	conn = conn_from_sock(ns, g, rule, sk);
 	nsr_group_put(g);
-	if (!conn) {
-		nsr_stat_inc(g, TCP_NSR_A_STAT_CONNS_REFUSED_NOMEM);
-		return false;
+	if (conn) {
+		conn->cur.state = state;
+		err = nsr_conn_publish(conn);
+	} else {
+		err = -ENOMEM;
 	}
-	conn->cur.state = state;
-	err = nsr_conn_publish(conn);
 	if (!err) {
 		nsr_stat_inc(g, TCP_NSR_A_STAT_CONNS_ADDED);
 		nsr_event_conn_add(conn);
@@ -210,8 +210,11 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 		nsr_stat_inc(g, TCP_NSR_A_STAT_CONNS_REFUSED_CAP);
 	} else if (err == -ENOMEM) {
 		nsr_stat_inc(g, TCP_NSR_A_STAT_CONNS_REFUSED_NOMEM);
+		/* There may be memory at the next turn of the cursor work. */
+		WRITE_ONCE(ns->scan_again, true);
 	}
-	nsr_conn_put(conn);
+	if (conn)
+		nsr_conn_put(conn);
 	return !err;
 }
 

@@ -52,13 +52,16 @@ silent() {
 }
 
 keeper_killed() {
-	local keeper
+	local keeper first
 
-	nsr role 1 active term 3 lease 2000 >/dev/null
-	nsenter --net="/run/netns/box-$$" "$NSRTOOL" lease 1 2000 keep 100 >/dev/null 2>&1 &
+	# Long enough for the keeper to start; then nothing but the keeper's short one counts.
+	nsr role 1 active term 3 lease 20000 >/dev/null
+	first=$(stat_of lease_until)
+	nsenter --net="/run/netns/box-$$" "$NSRTOOL" lease 1 3000 keep 100 >/dev/null 2>&1 &
 	keeper=$!
 	PIDS="$PIDS $keeper"
-	sleep 3
+	until_ok 20 not stat_is lease_until "$first" || return 1
+	sleep 4
 	[ "$(frames_of kept)" -gt 0 ] || { say "mute while the lease is kept"; return 1; }
 	kill -9 $keeper
 	wait $keeper 2>/dev/null
@@ -88,6 +91,71 @@ routed_frames() {
 	box ping -q -c 2 -i 0.2 -W 1 -I $VIP4 $FAR4 >/dev/null
 	capture_stop "$1"
 	frames "$1" src host 10.77.0.1
+}
+
+# A second wire, which belongs to no group
+wire2_create() {
+	ip link add eth1 netns "far-$$" type veth peer name oth netns "box-$$"
+	far ip link set eth1 up
+	box ip link set oth up
+	far ip addr add 10.2.0.9/24 dev eth1
+	far ip addr add 2001:db8:2::9/64 dev eth1 nodad
+	box ip addr add 10.2.0.1/24 dev oth
+	box ip addr add 2001:db8:2::1/64 dev oth nodad
+	box ip -6 route replace 2001:db8:2::/64 dev oth src $VIP6
+}
+
+# past_frames NAME: how many packets of the group leave by it
+past_frames() {
+	nsenter --net="/run/netns/far-$$" tcpdump -i eth1 -U -s 160 -w "$TMP/$1.pcap" \
+		>/dev/null 2>"$TMP/$1.tcpdump" </dev/null &
+	CAPTURE_PID=$!
+	PIDS="$PIDS $!"
+	until_ok 30 grep -q listening "$TMP/$1.tcpdump"
+	box ping -q -c 2 -i 0.2 -W 1 -I $VIP4 10.2.0.9 >/dev/null 2>&1
+	box ping -q -c 2 -i 0.2 -W 1 -I $VIP6 2001:db8:2::9 >/dev/null 2>&1
+	# What comes last, of an address that is free, is in the file: so is all that came before.
+	until_ok 10 past_marked "$1"
+	kill $CAPTURE_PID 2>/dev/null
+	wait $CAPTURE_PID 2>/dev/null
+	frames "$1" "src host $VIP4 or ip6 src host $VIP6"
+}
+
+past_marked() {
+	box ping -q -c 1 -W 1 -I 10.2.0.1 10.2.0.9 >/dev/null
+	[ "$(frames "$1" src host 10.2.0.1 and icmp)" -gt 0 ]
+}
+
+# ---- death by order ----
+
+# sockets of the port in the box, in whatever state
+sockets() {
+	box ss -Htan "sport = $PORT or dport = $PORT" | grep -vc LISTEN
+}
+
+no_socket_left() {
+	[ "$(sockets)" = 0 ]
+}
+
+# A connection whose application has closed it with data in flight, and is gone
+orphaned_with_data() {
+	conn_up o box far $VIP4 $PORT && until_ok 20 has_conns 1 || return 1
+	far ip neigh replace $VIP4 lladdr 02:00:00:00:00:01 dev eth0 nud permanent
+	box ip neigh replace $FAR4 lladdr 02:00:00:00:00:02 dev svc nud permanent
+	ctl o.l send 1 never-acknowledged >/dev/null
+	ctl o.l close all >/dev/null
+	until_ok 20 has_conns 0 && [ "$(sockets)" -ge 1 ]
+}
+
+# Its FIN would be repeated for minutes, and the group may speak again before.
+orphan_destroyed() {
+	nsr mute 1 destroy >/dev/null
+	no_socket_left
+	local status=$?
+
+	box ip neigh del $FAR4 dev svc
+	far ip neigh del $VIP4 dev eth0
+	return $status
 }
 
 # ---- drop, not reset ----
@@ -178,7 +246,7 @@ received() {
 }
 
 ktap_print_header
-ktap_set_plan 25
+ktap_set_plan 29
 box_create
 box sysctl -qw net.ipv4.conf.all.arp_filter=0
 box ip link add link svc name svc.5 type vlan id 5
@@ -210,6 +278,15 @@ check "MUTE: not one frame" silent mute
 check "the device vanishes and returns: still mute" device_returns
 conn_kill t
 
+wire2_create
+check "routed past the service device: not one packet of the group" test "$(past_frames p1)" = 0
+nsr role 1 active term 5 lease 600000 >/dev/null
+check "... active (control)" test "$(past_frames p2)" -gt 3
+
+check "an orphan with data in flight lingers on (control)" orphaned_with_data
+check "MUTE with DESTROY ends it too" orphan_destroyed
+conn_kill o
+
 routed_group
 check "no MAC, address on lo: mute" test "$(routed_frames r1)" = 0
 check "... other addresses of the box are free (control)" test "$(frames r1 src host $VIP4)" -gt 0
@@ -220,6 +297,9 @@ group_down
 # What the box says of itself, even if fenced, would hide whether a reset was.
 far ip neigh replace $VIP4 lladdr $MAC dev eth0 nud permanent
 far ip neigh replace $VIP6 lladdr $MAC dev eth0 nud permanent
+far_mac=$(far ip -o link show eth0 | sed 's/.*ether \([^ ]*\).*/\1/')
+box ip neigh replace $FAR4 lladdr $far_mac dev svc nud permanent
+box ip neigh replace $FAR6 lladdr $far_mac dev svc nud permanent
 group_up
 check "standby, no socket, IPv4: dropped, not reset" dropped_on_standby d4 $VIP4
 check "active and settled, no socket: reset (control)" reset_on_settled d4

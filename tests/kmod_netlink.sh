@@ -168,6 +168,43 @@ module_reloaded() {
 	until_ok 20 rmmod tcp_nsr && insmod "$NSR_KO" && nsr info | grep -q "conns=0"
 }
 
+# what a record says of the handshake and of positions
+lasting() {
+	nsr conns | grep -o '\(family\|laddr\|raddr\|lport\|rport\|flags\|iss\|irs\|snd_wscale\|rcv_wscale\|mss_clamp\|advmss\|rcv_nxt\|snd_una\)=[^ ]*'
+}
+
+resumed() {
+	nsr conns | grep -q " phase=3"
+}
+
+says() {
+	[ "$(ctl "$1" recv "$2")" = "$3" ]
+}
+
+# A connection is adopted, by the box that had it; the module goes, and comes anew: it is found again,
+# with the ISS and IRS of its handshake, which no one has kept.
+reloaded_after_adoption() {
+	group_up && conn_up r box far $VIP4 $PORT && until_ok 20 has_conns 1 || return 1
+	ctl r.c send 0 before >/dev/null
+	until_ok 20 says r.l 1 before || return 1
+	nsr conns >"$TMP/record"
+	nsr mute 1 destroy >/dev/null && inject_held s4 $(cat "$TMP/record") || return 1
+	nsr role 1 active term 2 lease 600000 >/dev/null
+	until_ok 30 resumed || return 1
+	lasting >"$TMP/lasting"
+	! rmmod tcp_nsr 2>/dev/null && nsr group-del 1 flush && until_ok 20 rmmod tcp_nsr &&
+		insmod "$NSR_KO" || return 1
+	ctl r.c send 0 meanwhile >/dev/null
+	until_ok 20 says s4 0 meanwhile || return 1
+	sed -i 's/rcv_nxt=6/rcv_nxt=15/' "$TMP/lasting"
+	group_up && until_ok 20 has_conns 1 || return 1
+	lasting | diff "$TMP/lasting" - || return 1
+	group_down
+	conn_kill r
+	held_kill s4
+	group_create && nsr rule-set 1 1 lport $PORT
+}
+
 namespace_dies() {
 	local n
 
@@ -208,7 +245,7 @@ still_works() {
 }
 
 ktap_print_header
-ktap_set_plan 59
+ktap_set_plan 60
 box_create
 
 # -- groups
@@ -272,6 +309,7 @@ check "CONN_SET, CONN_DEL, CONN_GET of none" no_such_conn
 check "GROUP_DEL with a shadow: refused; with FLUSH: closed" delete_with_shadow
 check "the module cannot be unloaded while there is a shadow" module_held
 check "the module can be unloaded and loaded after" module_reloaded
+check "an adopted connection outlives the module, and is protected anew as the same" reloaded_after_adoption
 check "a namespace dies with its groups, rules and shadows" namespace_dies
 
 # -- rights

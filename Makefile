@@ -32,7 +32,7 @@ check-debug: deps
 	@tests/run -k debug guest
 
 demo: deps
-	@scripts/demo
+	@scripts/demo/run
 
 bench: deps
 	@$(MAKE) --no-print-directory -C tests/bench bench

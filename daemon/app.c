@@ -129,6 +129,8 @@ static void welcome(struct app_client *cl)
 	struct app_conn *ac, *tmp;
 	bool legacy = app_is_active(ag) && has_legacy(ag, cl->name);
 
+	cl->waiting = false;
+
 	/* a late one is brought up as a standby is, and then told that it is active */
 	cl->role = legacy ? NSR_ROLE_STANDBY : ag->role;
 	cl->role_due = legacy;
@@ -187,7 +189,13 @@ void app_hello(struct app_client *cl, const struct nsr_wire *w)
 	cl->ag = ag;
 	snprintf(cl->name, sizeof(cl->name), "%s", app);
 	log_info("application %s of group %s attached (pid %d)", app, group, (int)cl->pid);
-	welcome(cl);
+	/*
+	 * nsrd was born again on a box that is mute and keeps its sockets: whether they go on here is not
+	 * decided. An application that heard any role now would take them for lost, or for its own to use.
+	 */
+	cl->waiting = ag->role == NSR_ROLE_NONE;
+	if (!cl->waiting)
+		welcome(cl);
 }
 
 /* ---- roles ---- */
@@ -228,11 +236,16 @@ void app_role(struct group *g, unsigned int nsr_role, uint64_t term, unsigned in
 	ag->deadline_ms = deadline_ms;
 	if (!app_is_active(ag))
 		forget_seen(ag);
-	list_for_each_safe(cl, tmp, &s->clients, node)
-		if (cl->ag == ag && !cl->dying) {
-			client_role(cl, old);
-			app_client_advance(cl);
+	list_for_each_safe(cl, tmp, &s->clients, node) {
+		if (cl->ag != ag || cl->dying)
+			continue;
+		if (cl->waiting) {
+			welcome(cl);
+			continue;
 		}
+		client_role(cl, old);
+		app_client_advance(cl);
+	}
 }
 
 bool app_ask_snapshot(struct group *g, uint32_t epoch)
@@ -273,7 +286,7 @@ void app_synced(struct group *g)
 	if (!s)
 		return;
 	list_for_each_safe(cl, tmp, &s->clients, node)
-		if (cl->ag && cl->ag->g == g && !cl->dying) {
+		if (cl->ag && cl->ag->g == g && !cl->dying && !cl->waiting) {
 			nsr_store_cursor_stop(&cl->cursor);
 			nsr_store_cursor_start(g->store, &cl->cursor);
 			cl->dump = DUMP_RUNNING;

@@ -248,7 +248,7 @@ static bool advance_step(struct app_client *cl)
 void app_client_advance(struct app_client *cl)
 {
 	/* what a step does may call for another one: the outermost takes it */
-	if (!cl->ag || cl->advancing)
+	if (!cl->ag || cl->waiting || cl->advancing)
 		return;
 	cl->advancing = true;
 	while (!cl->dying && cl->queued < APP_QUEUE_LOW && advance_step(cl))
@@ -316,7 +316,9 @@ static void take_msg(struct app_client *cl, size_t len)
 		app_client_refuse(cl, -EPROTO, "message %u came where %u was due", w.seq, cl->seq_in);
 		return;
 	}
-	if (cl->ag)
+	if (cl->waiting)
+		app_client_refuse(cl, -EPROTO, "message of type %u before WELCOME", w.type);
+	else if (cl->ag)
 		take(cl, &w);
 	else if (w.type == NSR_APP_HELLO)
 		app_hello(cl, &w);

@@ -65,6 +65,7 @@ struct app_client {
 	pid_t pid;
 	uid_t uid;
 	char name[NSR_APP_NAME_MAX + 1];
+	bool waiting;			/* WELCOME is due: this box does not know its role yet */
 	bool dying;			/* to be destroyed from the loop */
 	bool deaf;			/* its process is gone: read to the end, send nothing */
 	bool advancing;

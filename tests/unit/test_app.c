@@ -822,6 +822,30 @@ static void demotion_takes_connections_and_transactions(void **unused)
 	hang_up(&c1);
 }
 
+/* nsrd was born again on a mute box: who heard a role now would give up sockets that may go on. */
+static void nobody_is_welcome_before_the_role_is_known(void **unused)
+{
+	(void)unused;
+	app_role(&a.g, NSR_ROLE_NONE, 0, 0);
+	dial(&c1, &a);
+	hello_as(&c1, "edge", "app", TCP_NSR_SCHEMA_MAJOR);
+	box_turns(5);
+	expect_nothing(&c1);
+	assert_true(app_is_attached(&a.g, "app"));
+	app_role(&a.g, NSR_ROLE_ACTIVE, 6, 0);
+	expect(&c1, NSR_APP_WELCOME);
+	assert_int_equal(nsr_wire_u8(&c1.w, NSR_APP_A_ROLE), NSR_ROLE_ACTIVE);
+	assert_int_equal(nsr_wire_u64(&c1.w, NSR_APP_A_TERM), 6);
+	expect(&c1, NSR_APP_SNAPSHOT);
+	hang_up(&c1);
+
+	app_role(&a.g, NSR_ROLE_NONE, 0, 0);
+	dial(&c1, &a);
+	hello_as(&c1, "edge", "app", TCP_NSR_SCHEMA_MAJOR);
+	put(&c1, 1, 0, 0, "early", "v");
+	expect_refused(&c1, EPROTO, "before WELCOME");
+}
+
 /* ---- garbage ---- */
 
 static void garbage_is_survived(void **unused)
@@ -891,6 +915,7 @@ int main(void)
 		T(a_slow_standby_application_costs_no_memory),
 		T(all_applications_must_have_left),
 		T(demotion_takes_connections_and_transactions),
+		T(nobody_is_welcome_before_the_role_is_known),
 		T(garbage_is_survived),
 	};
 

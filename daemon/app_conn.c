@@ -442,8 +442,8 @@ static bool resolve(struct app_handle *h, bool final)
 	if (!c && !text && !final)
 		return false;
 	if (!c) {
-		answer(h, NULL, text ? text : "a rule matches, but the kernel does not protect it: see "
-		       "the group's counters");
+		answer(h, NULL, text ? text : "a rule matches, but the kernel does not protect it: it has ended, or "
+		       "see the group's counters");
 		return true;
 	}
 	name = owner(g, c);

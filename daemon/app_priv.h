@@ -24,7 +24,11 @@
 #define APP_QUEUE_MAX	(32u << 20)	/* bytes that a client may leave unread */
 #define APP_TXN_MAX	(64u << 20)	/* bytes of one transaction */
 #define APP_HELLO_S	5.0		/* s: a client that has not said HELLO by then is closed */
-#define APP_ATTACH_S	2.0		/* s: a rule matches, and yet the kernel has no record: not protected */
+/*
+ * s: a rule matches, and yet the kernel has no record: it has ended, or is refused protection, or a new rule's scan
+ * has not come to it. What the application says of other connections waits meanwhile, and is not replicated.
+ */
+#define APP_ATTACH_S	0.1
 
 struct app_server {
 	struct nsrd *nsrd;

@@ -267,26 +267,41 @@ static bool rule_matches(const struct cfg_rule *r, const struct nsr_store_tuple 
 	       (!r->has_raddr || prefix_equal(r->raddr, t->raddr, r->raddr_len));
 }
 
+static struct nsr_store_conn *stored(struct group *g, const struct nsr_store_tuple *t, uint64_t cookie)
+{
+	struct nsr_store_conn *c = nsr_store_conn_find_tuple(g->store, t);
+
+	/* Not the one that had these ports before. */
+	return c && (!cookie || !c->cookie || c->cookie == cookie) ? c : NULL;
+}
+
+static void take_record(const struct nlattr *conn, void *data)
+{
+	conns_event(data, TCP_NSR_CMD_CONN_ADD_NTF, conn);
+}
+
+/* An event may be under way, or lost: then the kernel's table has it. What it has not has ended. */
 struct nsr_store_conn *group_conn_lookup(struct group *g, const struct nsr_store_tuple *t, uint64_t cookie,
 					 const char **text)
 {
-	struct nsr_store_conn *c;
+	struct nsr_store_conn *c = stored(g, t, cookie);
 
 	*text = NULL;
-	for (int tries = 0; tries < 2; tries++) {
-		c = nsr_store_conn_find_tuple(g->store, t);
-		/* Not the one that had these ports before. */
-		if (c && (!cookie || !c->cookie || c->cookie == cookie))
-			return c;
+	if (!c) {
 		kernel_drain(g->nsrd->kernel);
+		c = stored(g, t, cookie);
 	}
+	if (c)
+		return c;
 	if (!is_group_addr(g, t)) {
 		*text = "its local address is not one of the group's";
 		return NULL;
 	}
 	for (size_t i = 0; i < g->cfg->nr_rules; i++)
-		if (rule_matches(&g->cfg->rules[i], t))
-			return NULL;
+		if (rule_matches(&g->cfg->rules[i], t)) {
+			kernel_conn_find(g->nsrd->kernel, t, take_record, g);
+			return stored(g, t, cookie);
+		}
 	*text = "no rule of the group matches it";
 	return NULL;
 }

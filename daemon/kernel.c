@@ -9,6 +9,7 @@
 #include "genl.h"
 #include "kernel.h"
 #include "nsrd.h"
+#include "store.h"
 
 /* Room that a message needs beside the attribute being added. */
 #define BATCH_ROOM	(GENL_MSG_MAX - 64)
@@ -356,6 +357,23 @@ int kernel_conn_get(struct kernel *k, uint64_t id, void (*each)(const struct nla
 	struct conns_walk w = { .each = each, .data = data };
 
 	return ask(k, &k->req, conn_request(k, TCP_NSR_CMD_CONN_GET, id), take_conns, &w, NULL);
+}
+
+int kernel_conn_find(struct kernel *k, const struct nsr_store_tuple *t,
+		     void (*each)(const struct nlattr *conn, void *data), void *data)
+{
+	struct conns_walk w = { .each = each, .data = data };
+	struct nlmsghdr *nlh = request(k, TCP_NSR_CMD_CONN_GET);
+	struct nlattr *nest = mnl_attr_nest_start(nlh, TCP_NSR_A_CONN);
+	size_t len = t->family == AF_INET ? 4 : 16;
+
+	mnl_attr_put_u8(nlh, TCP_NSR_A_CONN_FAMILY, t->family);
+	mnl_attr_put(nlh, TCP_NSR_A_CONN_LADDR, len, t->laddr);
+	mnl_attr_put(nlh, TCP_NSR_A_CONN_RADDR, len, t->raddr);
+	mnl_attr_put_u16(nlh, TCP_NSR_A_CONN_LPORT, t->lport);
+	mnl_attr_put_u16(nlh, TCP_NSR_A_CONN_RPORT, t->rport);
+	mnl_attr_nest_end(nlh, nest);
+	return ask(k, &k->req, nlh, take_conns, &w, NULL);
 }
 
 int kernel_conns_dump(struct kernel *k, uint32_t group, void (*begin)(void *data),

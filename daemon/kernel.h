@@ -81,6 +81,15 @@ int kernel_conn_get(struct kernel *k, uint64_t id, void (*each)(const struct nla
 		    void *data);
 
 /**
+ * kernel_conn_find - the record of the connection with this 4-tuple, as the kernel has it now
+ *
+ * Return: 0, -ENOENT.
+ */
+struct nsr_store_tuple;
+int kernel_conn_find(struct kernel *k, const struct nsr_store_tuple *t,
+		     void (*each)(const struct nlattr *conn, void *data), void *data);
+
+/**
  * kernel_conns_dump - every connection and shadow of a group
  * @begin: called before the first connection; again if the table changed meanwhile and the dump starts anew
  * @each: called for each, with its nested TCP_NSR_A_CONN

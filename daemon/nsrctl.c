@@ -29,7 +29,8 @@ static void usage(FILE *f)
 
 int ctl_usage(const struct cmd *cmd, const char *what)
 {
-	fprintf(stderr, "nsrctl %s: %s\nusage: nsrctl %s %s\n", cmd->name, what, cmd->name, cmd->args);
+	fprintf(stderr, "nsrctl %s: \"%s\" is not expected\nusage: nsrctl %s %s\n", cmd->name, what, cmd->name,
+		cmd->args);
 	return EXIT_USAGE;
 }
 

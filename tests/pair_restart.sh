@@ -137,9 +137,9 @@ takeovers() {
 module() {
 	refute "the module cannot go while it protects connections" rmmod tcp_nsr
 	ctl a flush --yes
+	ctl b flush --yes
 	nsrd_stop b
 	nsrd_stop a
-	ctl b flush --yes 2>/dev/null
 	kill -9 ${APP_PID[b]}
 	wait ${APP_PID[b]} 2>/dev/null
 	APP_PID[b]=

@@ -396,7 +396,8 @@ int kernel_conns_dump(struct kernel *k, uint32_t group, void (*begin)(void *data
 	}
 	/*
 	 * A table that changes all the time is never dumped in one state. What changed meanwhile also came,
-	 * or will come, as an event: taking the last try is safe as long as events are not skipped for it.
+	 * or will come, as an event: taking the last try is safe as long as events are not skipped for it, and
+	 * what it does not name is not taken for gone.
 	 */
 	return 0;
 }

@@ -13,7 +13,7 @@ RANDOM=$NSR_SEED
 
 # Connections open and close, in no order; each asks something at times. Until SIGTERM, which leaves 7 open.
 churn_start() {
-	spawn far python3 - "$VIP4" "$PORT" "$NSR_SEED" >"$PAIR/churn" 2>&1 <<-'END'
+	cat >"$PAIR/churn.py" <<-'END'
 	import random, signal, socket, struct, sys, time
 	rnd, open_, stop, n = random.Random(int(sys.argv[3])), [], [], 0
 	signal.signal(signal.SIGTERM, lambda *a: stop.append(1))
@@ -41,6 +41,7 @@ churn_start() {
 	for s in open_: ask(s)		# whoever has them now
 	print("answered", flush=True)
 	END
+	spawn far python3 "$PAIR/churn.py" "$VIP4" "$PORT" "$NSR_SEED" >"$PAIR/churn" 2>&1 </dev/null
 	CHURN_PID=$!
 	FAR_PIDS="${FAR_PIDS:-} $!"
 	until_ok 30 test -s "$PAIR/churn"

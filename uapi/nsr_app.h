@@ -22,6 +22,7 @@
 #define NSR_APP_KEY_MAX		255
 #define NSR_APP_VALUE_MAX	65536
 #define NSR_APP_TAIL_MAX	(4u << 20)	/* bytes received and not consumed, per connection */
+#define NSR_APP_JOURNAL_MAX	(4u << 20)	/* bytes sent and not acknowledged by the far end (lossless), per connection */
 #define NSR_APP_NAME_MAX	63		/* group and application names: [A-Za-z0-9_.-]+ */
 
 /**
@@ -55,6 +56,8 @@
  * @NSR_APP_CONN_TAIL: S: CONN_ID, RCV_CONSUMED, DATA: the tail: bytes from RCV_CONSUMED on that the old active
  *	had received and not consumed. DATA_POS, if given, is where DATA begins: a tail may take several messages,
  *	in order, without holes. Sent before RESUMED.
+ * @NSR_APP_CONN_JOURNAL: S (lossless): CONN_ID, DATA_POS, DATA: bytes that the old active gave to nsr_send(), from
+ *	the adopted send position to SND_WRITTEN, in order, without holes. Sent before RESUMED.
  * @NSR_APP_CONN_RESUMED: S: CONN_ID, RCV_CONSUMED, RCV_TAIL_END, SND_POS, SND_WRITTEN (end of what the old active
  *	is known to have written), RCV_MISSING, RCV_UNCERTAIN, SND_UNCERTAIN, PLANNED.
  * @NSR_APP_CONN_GONE: S: CONN_ID (or HANDLE), WHY (enum nsr_gone of libnsr.h), TEXT.
@@ -86,6 +89,7 @@ enum nsr_app_msg {
 	NSR_APP_LEFT,
 	NSR_APP_FROZEN,
 	NSR_APP_DRAINED,
+	NSR_APP_CONN_JOURNAL,
 
 	__NSR_APP_MSG_MAX,
 };
@@ -98,9 +102,10 @@ enum nsr_app_msg {
  *	same key in the same transaction with DATA_POS, the offset of its VALUE (absent: 0, a new value).
  * @NSR_APP_OP_DEL: KEY, CONN_ID or HANDLE if bound.
  * @NSR_APP_OP_CONN: CONN_ID or HANDLE; RCV_CONSUMED (new position), RCV_TAIL_END, and DATA: the bytes that the
- *	tail grew by, from DATA_POS on (each byte is shipped once); SND_WRITTEN. All absolute positions:
- *	applying one twice changes nothing.
- * @NSR_APP_OP_JOURNAL: CONN_ID or HANDLE; DATA_POS, DATA: bytes given to nsr_send() (lossless).
+ *	tail grew by, from DATA_POS on (each byte is shipped once); SND_WRITTEN; SND_ACKED (lossless: the journal
+ *	is not needed below). All absolute positions: applying one twice changes nothing.
+ * @NSR_APP_OP_JOURNAL: CONN_ID or HANDLE; DATA_POS, DATA: bytes given to nsr_send() (lossless). Bytes that are
+ *	held already are skipped; behind a hole, the journal begins anew at DATA_POS.
  */
 enum nsr_app_op {
 	NSR_APP_OP_PUT = 1,
@@ -153,6 +158,7 @@ enum nsr_app_attr {
 	NSR_APP_A_PLANNED,		/* u8 */
 	NSR_APP_A_WHY,			/* u8: enum nsr_gone of libnsr.h */
 	NSR_APP_A_UNPROTECT,		/* flag */
+	NSR_APP_A_SND_ACKED,		/* u64 position */
 
 	__NSR_APP_A_MAX,
 	NSR_APP_A_MAX = __NSR_APP_A_MAX - 1

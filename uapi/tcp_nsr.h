@@ -183,6 +183,7 @@ enum tcp_nsr_group_reason {
 #define TCP_NSR_CONN_F_RCV_FIN		(1U << 6)	/* RCV_NXT lies past the far end's FIN (CLOSE_WAIT) */
 #define TCP_NSR_CONN_F_EXACT		(1U << 7)	/* positions of a planned switchover: proven, complete */
 #define TCP_NSR_CONN_F_V4MAPPED		(1U << 8)	/* IPv4 connection of an AF_INET6 socket */
+#define TCP_NSR_CONN_F_UNPROTECTED	(1U << 9)	/* mode lossless without its promise: adopt as in mode adopt */
 
 /**
  * enum tcp_nsr_a_conn - the connection record, inside TCP_NSR_A_CONN
@@ -237,6 +238,9 @@ enum tcp_nsr_a_conn {
 	TCP_NSR_A_CONN_SND_MISSING,	/* s64 bytes: SND_VOUCHED - adopted; > 0: the far end lacks them, < 0: it has unknown ones */
 	TCP_NSR_A_CONN_RCV_UNCERTAIN,	/* u64 bytes: perhaps acknowledged, perhaps read, never consumed */
 	TCP_NSR_A_CONN_SND_UNCERTAIN,	/* u8: 1: nothing proves the send position */
+	/* mode lossless, on the active: CONN_SET; told by CONN_GET */
+	TCP_NSR_A_CONN_GATE,		/* u64: the far end may be told that we have all below; only grows */
+	TCP_NSR_A_CONN_GATE_OPEN,	/* u8: 1: this connection's gate is open, whatever the group's */
 
 	__TCP_NSR_A_CONN_MAX,
 	TCP_NSR_A_CONN_MAX = __TCP_NSR_A_CONN_MAX - 1
@@ -295,6 +299,8 @@ enum tcp_nsr_a_stat {
 	TCP_NSR_A_STAT_NO_SOCKET_DROPS,		/* drop-not-reset */
 	TCP_NSR_A_STAT_FROZEN_DROPS,
 	TCP_NSR_A_STAT_LEASE_LAPSES,
+	TCP_NSR_A_STAT_ACKS_HELD,		/* mode lossless: ACKs that waited at a gate */
+	TCP_NSR_A_STAT_ACKS_CLAMPED,		/* segments that left with the gate's ACK */
 
 	__TCP_NSR_A_STAT_MAX,
 	TCP_NSR_A_STAT_MAX = __TCP_NSR_A_STAT_MAX - 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* conn: one connection, from attach or CONN_ADDED until nsr_conn_close(); its bytes in and out. */
+/* conn: one connection, from attach or CONN_ADDED until nsr_conn_close(); its bytes in. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -37,6 +37,7 @@ struct nsr_conn *nsr_conn_create(struct nsr *nsr, int fd)
 	list_init(&conn->node);
 	list_init(&conn->dirty);
 	list_init(&conn->todo_node);
+	list_init(&conn->out);
 	nsr_stream_init(&conn->rcv, 0);
 	do {
 		conn->handle = nsr->next_handle++;
@@ -61,6 +62,7 @@ void nsr_conn_free(struct nsr_conn *conn)
 	list_del(&conn->dirty);
 	list_del(&conn->todo_node);
 	nsr_stream_free(&conn->rcv);
+	nsr_out_free(conn);
 	free(conn);
 }
 
@@ -164,7 +166,7 @@ void nsr_conn_send_attach(struct nsr_conn *conn)
 		nsr_wire_put_u64(&b, NSR_APP_A_RCV_TAIL_END, conn->rcv_committed);
 		nsr_wire_put_u64(&b, NSR_APP_A_SND_WRITTEN, conn->snd_committed);
 		conn->whole = true;
-		if (nsr_stream_len(&conn->rcv))
+		if (nsr_stream_len(&conn->rcv) || nsr_journal_len(&conn->j))
 			nsr_conn_mark(conn);
 	}
 	nsr_link_send(conn->nsr, &b);
@@ -208,7 +210,7 @@ int nsr_conn_attach(struct nsr *nsr, int fd, struct nsr_conn **out)
 	nsr_stream_init(&conn->rcv, rcv);
 	conn->rcv_committed = rcv;
 	conn->rcv_acked.value = rcv;
-	conn->snd_written = snd;
+	nsr_out_init(conn, snd);
 	conn->snd_committed = snd;
 	nsr_conn_send_attach(conn);
 	*out = conn;
@@ -217,7 +219,7 @@ int nsr_conn_attach(struct nsr *nsr, int fd, struct nsr_conn **out)
 
 /* ---- the end of it ---- */
 
-static void send_detach(struct nsr_conn *conn, bool unprotect)
+void nsr_conn_detached(struct nsr_conn *conn, bool unprotect)
 {
 	struct nsr_wire_buf b;
 
@@ -233,47 +235,10 @@ static void send_detach(struct nsr_conn *conn, bool unprotect)
 	nsr_link_send(conn->nsr, &b);
 }
 
-static void stop_writable(struct nsr_conn *conn)
-{
-	if (conn->want_write)
-		epoll_ctl(conn->nsr->epfd, EPOLL_CTL_DEL, conn->fd, NULL);
-	conn->want_write = false;
-}
-
-int nsr_conn_close(struct nsr_conn *conn, enum nsr_fin how)
-{
-	struct linger abort = { .l_onoff = 1, .l_linger = 0 };
-	int err = 0;
-
-	stop_writable(conn);
-	/*
-	 * Gone, or a shadow: the kernel closes it without a word, whatever was asked for; and a reset that
-	 * a demoted box sends would only be one more frame for the fence to stop.
-	 */
-	if (how == NSR_RST && !conn->gone && !conn->shadow &&
-	    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)) < 0)
-		err = -errno;
-	if (how != NSR_UNPROTECT || conn->gone || conn->shadow)
-		close(conn->fd);
-	send_detach(conn, how == NSR_UNPROTECT);
-	nsr_conn_free(conn);
-	return err;
-}
-
-int nsr_conn_shutdown(struct nsr_conn *conn)
-{
-	if (conn->gone || conn->shadow)
-		return -ENOTCONN;
-	if (shutdown(conn->fd, SHUT_WR) < 0)
-		return -errno;
-	conn->shut = true;
-	return 0;
-}
-
 /* ---- bytes ---- */
 
 /* Planned switchover, and this connection moves: the application has said that it is finished. */
-static bool left(const struct nsr_conn *conn)
+bool nsr_conn_left(const struct nsr_conn *conn)
 {
 	return conn->nsr->leave != LEAVE_NOT && nsr_conn_counts(conn);
 }
@@ -289,9 +254,9 @@ ssize_t nsr_recv(struct nsr_conn *conn, void *buf, size_t n)
 		return -EAGAIN;
 	if (!n)
 		return 0;
-	if (conn->nsr->leave == LEAVE_DRAINED && left(conn))
+	if (conn->nsr->leave == LEAVE_DRAINED && nsr_conn_left(conn))
 		return -EAGAIN;
-	if (left(conn)) {
+	if (nsr_conn_left(conn)) {
 		/* For the next active to read. Taken from the socket all the same: a level-triggered loop
 		 * would spin on it otherwise. */
 		if (nsr_stream_fill(s, conn->fd, n) > 0)
@@ -313,60 +278,12 @@ int nsr_consume(struct nsr_conn *conn, size_t n)
 
 	if (conn->gone)
 		return -ENOTCONN;
-	if (left(conn))
+	if (nsr_conn_left(conn))
 		return -ESHUTDOWN;
 	err = nsr_stream_consume(&conn->rcv, n);
 	if (!err && n)
 		nsr_conn_mark(conn);
 	return err;
-}
-
-static void want_writable(struct nsr_conn *conn)
-{
-	struct epoll_event ev = { .events = EPOLLOUT, .data.u64 = (uint64_t)conn->handle << 8 | 2 };
-
-	if (!conn->want_write && !epoll_ctl(conn->nsr->epfd, EPOLL_CTL_ADD, conn->fd, &ev))
-		conn->want_write = true;
-}
-
-/*
- * In adopt mode the bytes go to the socket at once and only their position is replicated. A journal
- * (lossless) takes this function's place: it queues here and writes when the transaction is acknowledged.
- */
-ssize_t nsr_send(struct nsr_conn *conn, const void *buf, size_t n)
-{
-	ssize_t put;
-
-	if (conn->gone)
-		return -ENOTCONN;
-	if (left(conn))
-		return -ESHUTDOWN;
-	if (conn->shadow)
-		return -EAGAIN;		/* conn_resumed is the word to go on */
-	do {
-		put = send(conn->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (put < 0 && errno == EINTR);
-	if (put < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-		return -errno;
-	if (put < 0 || (size_t)put < n)
-		want_writable(conn);
-	if (put < 0)
-		return -EAGAIN;
-	conn->snd_written += put;
-	if (put)
-		nsr_conn_mark(conn);
-	return put;
-}
-
-void nsr_conn_event(struct nsr *nsr, uint32_t handle)
-{
-	struct nsr_conn *conn = nsr_conn_by_handle(nsr, handle);
-
-	if (!conn || !conn->want_write)
-		return;
-	stop_writable(conn);
-	if (!conn->gone)
-		nsr_call(nsr, conn_writable, conn);
 }
 
 /* ---- what is known of it ---- */
@@ -400,7 +317,6 @@ void nsr_acked_commit(struct acked *a, uint64_t txn, uint64_t value, uint64_t tx
 void nsr_conn_fill_info(const struct nsr_conn *conn, struct nsr_conn_info *info)
 {
 	struct acked acked = conn->rcv_acked;
-	int unacked = 0;
 
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
@@ -411,11 +327,7 @@ void nsr_conn_fill_info(const struct nsr_conn *conn, struct nsr_conn_info *info)
 	info->is_protected = conn->is_protected;
 	info->rcv_committed = nsr_acked_value(&acked, conn->nsr->txn_acked);
 	info->snd_written = conn->snd_written;
-	info->snd_una = conn->snd_written;
-	/* SIOCOUTQ counts a FIN that is not acknowledged, which is behind the last byte. */
-	if (!conn->gone && !conn->shadow && !ioctl(conn->fd, SIOCOUTQ, &unacked) && unacked > 0 &&
-	    (uint64_t)(unacked - conn->shut) <= conn->snd_written)
-		info->snd_una -= unacked - conn->shut;
+	info->snd_una = nsr_out_una(conn);
 	memcpy(info->reason, conn->reason, sizeof(info->reason));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* events: what nsrd says, turned into callbacks. The only file that calls the application back, but for
- * link (link.c) and conn_writable (conn.c). */
+ * link (link.c). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,18 +29,15 @@ static void take_status(struct nsr_conn *conn, const struct nsr_wire *w)
 	snprintf(conn->reason, sizeof(conn->reason), "%s", nsr_wire_str(w, NSR_APP_A_TEXT));
 	if (nsr_wire_has(w, NSR_APP_A_MODE))
 		conn->mode = NSR_MODE_NAIVE + nsr_wire_u8(w, NSR_APP_A_MODE);
-	if (conn->mode == NSR_MODE_LOSSLESS) {
-		/* Needs a journal; claiming a promise that is not kept would be worse than none. */
-		conn->mode = NSR_MODE_NONE;
-		conn->is_protected = false;
-		snprintf(conn->reason, sizeof(conn->reason), "this libnsr has no lossless mode; use adopt");
-	}
+	nsr_out_mode(conn);
 }
 
 static void call_status(struct nsr_conn *conn)
 {
 	struct nsr_conn_info info;
 
+	if (conn->closing)
+		return;
 	nsr_conn_fill_info(conn, &info);
 	nsr_call(conn->nsr, conn_status, conn, &info);
 }
@@ -51,8 +48,8 @@ static void ev_attached(struct nsr *nsr, const struct nsr_wire *w)
 
 	if (!conn || conn->gone)
 		return;
-	conn->answered = true;
 	conn->mode = NSR_MODE_NONE;
+	conn->answered = true;
 	take_status(conn, w);
 	if (conn->mode == NSR_MODE_NONE)
 		nsr_conn_set_id(conn, 0);
@@ -195,6 +192,35 @@ static int ev_tail(struct nsr *nsr, const struct nsr_wire *w, const char **why)
 	return 0;
 }
 
+/* What the old active gave to nsr_send(): sent by us, the very same bytes, once the connection has resumed. */
+static int ev_journal(struct nsr *nsr, const struct nsr_wire *w, const char **why)
+{
+	struct nsr_conn *conn = conn_of(nsr, w);
+	uint64_t pos = nsr_wire_u64(w, NSR_APP_A_DATA_POS);
+	const struct nlattr *attr;
+
+	if (!conn || !conn->shadow)
+		return 0;
+	if (!nsr_journal_len(&conn->j) || pos == conn->j.base) {
+		nsr_journal_free(&conn->j);
+		nsr_journal_init(&conn->j, pos);
+	}
+	*why = "a journal with a hole, or longer than NSR_APP_JOURNAL_MAX";
+	if (pos != conn->j.end)
+		return -EPROTO;
+	nsr_wire_for_each(attr, w)
+		if (mnl_attr_get_type(attr) == NSR_APP_A_DATA &&
+		    nsr_journal_append(&conn->j, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr)))
+			return -EPROTO;
+	return 0;
+}
+
+/* The journal has to be what RESUMED speaks of: from the far end's position to the end of what was written. */
+static bool journal_fits(const struct nsr_conn *conn, const struct nsr_resume *r)
+{
+	return !nsr_journal_len(&conn->j) || (conn->j.base == r->snd_pos && conn->j.end == r->snd_known);
+}
+
 static void call_resumed(struct nsr_conn *conn, struct nsr_resume *r)
 {
 	r->size = sizeof(*r);
@@ -229,8 +255,8 @@ static int ev_resumed(struct nsr *nsr, const struct nsr_wire *w, const char **wh
 		nsr_stream_free(&conn->rcv);
 		nsr_stream_init(&conn->rcv, consumed);
 	}
-	if (conn->rcv.consumed != consumed || conn->rcv.end != end) {
-		snprintf(conn->reason, sizeof(conn->reason), "nsrd did not send the tail it announced");
+	if (conn->rcv.consumed != consumed || conn->rcv.end != end || !journal_fits(conn, &r)) {
+		snprintf(conn->reason, sizeof(conn->reason), "nsrd did not send the tail or journal it announced");
 		nsr_conn_set_gone(conn, NSR_GONE_ERROR);
 		nsr_run_todo(nsr);
 		return 0;
@@ -244,9 +270,12 @@ static int ev_resumed(struct nsr *nsr, const struct nsr_wire *w, const char **wh
 		nsr_stream_shift(&conn->rcv, r.rcv_missing);
 	conn->rcv_committed = conn->rcv.consumed;
 	conn->rcv_acked.value = conn->rcv.consumed;
-	conn->snd_written = r.snd_pos;
-	conn->snd_committed = r.snd_pos;
+	if (!nsr_journal_len(&conn->j))
+		nsr_journal_init(&conn->j, r.snd_pos);
+	r.snd_next = conn->j.end;
+	conn->snd_committed = conn->j.end;
 	conn->shadow = false;
+	nsr_out_resume(conn, r.snd_pos);
 	if (r.rcv_missing || r.snd_pos != r.snd_known)
 		nsr_conn_mark(conn);	/* positions that no transaction has named yet */
 	call_resumed(conn, &r);
@@ -260,6 +289,7 @@ static void resume_as_it_was(struct nsr_conn *conn)
 		.rcv_pos = conn->rcv.consumed,
 		.snd_pos = conn->snd_written,
 		.snd_known = conn->snd_written,
+		.snd_next = conn->snd_written,
 		.tail_len = nsr_stream_len(&conn->rcv),
 		.planned = 1,
 	};
@@ -276,10 +306,17 @@ void nsr_run_todo(struct nsr *nsr)
 
 		list_del(&conn->todo_node);
 		conn->todo = 0;
+		if (conn->closing) {
+			if (todo & TODO_GONE)
+				nsr_out_finish(conn);
+			continue;
+		}
 		if (todo & TODO_GONE)
 			nsr_call(nsr, conn_gone, conn, conn->why);
 		else if (todo & TODO_RESUMED)
 			resume_as_it_was(conn);
+		else if (todo & TODO_WRITABLE)
+			nsr_call(nsr, conn_writable, conn);
 	}
 }
 
@@ -469,6 +506,7 @@ static void ev_welcome(struct nsr *nsr, const struct nsr_wire *w)
 	nsr->backoff = NSR_BACKOFF_MIN;
 	nsr->text[0] = '\0';
 	nsr->told_up = true;
+	nsr_out_link(nsr, true);
 	nsr_call(nsr, link, 1);
 	if (!nsr->closing)
 		role_set(nsr, w, true);
@@ -519,8 +557,10 @@ int nsr_event(struct nsr *nsr, const struct nsr_wire *w, int *fd, const char **w
 		*why = "an acknowledgement of what was never sent";
 		if (nsr_wire_u64(w, NSR_APP_A_TXN) > nsr->txn)
 			return -EPROTO;
-		if (nsr_wire_u64(w, NSR_APP_A_TXN) > nsr->txn_acked)
+		if (nsr_wire_u64(w, NSR_APP_A_TXN) > nsr->txn_acked) {
 			nsr->txn_acked = nsr_wire_u64(w, NSR_APP_A_TXN);
+			nsr_out_acked(nsr);
+		}
 		return 0;
 	case NSR_APP_TXN:
 		return ev_state(nsr, w, why);
@@ -532,6 +572,8 @@ int nsr_event(struct nsr *nsr, const struct nsr_wire *w, int *fd, const char **w
 		return 0;
 	case NSR_APP_CONN_TAIL:
 		return ev_tail(nsr, w, why);
+	case NSR_APP_CONN_JOURNAL:
+		return ev_journal(nsr, w, why);
 	case NSR_APP_CONN_RESUMED:
 		return ev_resumed(nsr, w, why);
 	case NSR_APP_CONN_GONE:

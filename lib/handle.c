@@ -43,6 +43,8 @@ void nsr_timer_arm(struct nsr *nsr)
 
 	if (!at || (nsr->poll_at && nsr->poll_at < at))
 		at = nsr->poll_at;
+	if (!at || (nsr->out_at && nsr->out_at < at))
+		at = nsr->out_at;
 	/* 0 disarms; a time that is past fires at once. */
 	its.it_value.tv_sec = at / 1000;
 	its.it_value.tv_nsec = at % 1000 * 1000000;
@@ -130,6 +132,7 @@ static struct nsr *create(void)
 	list_init(&nsr->conns);
 	list_init(&nsr->dirty);
 	list_init(&nsr->todo);
+	list_init(&nsr->out);
 	nsr->rx = malloc(NSR_APP_MSG_MAX);
 	nsr->tx = malloc(NSR_APP_MSG_MAX);
 	nsr->piece = malloc(NSR_APP_MSG_MAX);
@@ -176,7 +179,11 @@ static void detach_all(struct nsr *nsr)
 	while (!list_empty(&nsr->conns)) {
 		struct nsr_conn *conn = list_of(nsr->conns.next, struct nsr_conn, node);
 
-		nsr_conn_close(conn, NSR_UNPROTECT);
+		nsr_out_force(conn);
+		if (conn->closing)
+			nsr_out_finish(conn);
+		else
+			nsr_conn_close(conn, NSR_UNPROTECT);
 	}
 }
 
@@ -219,7 +226,12 @@ static void timers(struct nsr *nsr)
 		nsr->poll_at = 0;
 		nsr_leave_poll(nsr);
 	}
-	nsr_timer_arm(nsr);
+	if (nsr->out_at && nsr->out_at <= now) {
+		nsr->out_at = 0;
+		nsr_out_poll(nsr);
+	}
+	if (!nsr->closing)
+		nsr_timer_arm(nsr);
 }
 
 static int turn(struct nsr *nsr, int wait)
@@ -238,7 +250,7 @@ static int turn(struct nsr *nsr, int wait)
 			timers(nsr);
 			break;
 		case TAG_CONN:
-			nsr_conn_event(nsr, ev[i].data.u64 >> 8);
+			nsr_out_event(nsr, ev[i].data.u64 >> 8);
 			break;
 		}
 	}

@@ -23,7 +23,7 @@
 #define STATE_CLOSE_WAIT	8
 
 /* Everything written has been acknowledged, or the connection is not one that moves. */
-static bool quiet(const struct nsr_conn *conn)
+static bool quiet(struct nsr_conn *conn)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
@@ -35,6 +35,8 @@ static bool quiet(const struct nsr_conn *conn)
 		return true;
 	if (info.tcpi_state != STATE_ESTABLISHED && info.tcpi_state != STATE_CLOSE_WAIT)
 		return true;	/* reset, or closing: not carried over */
+	if (!nsr_out_quiet(conn))
+		return false;
 	return ioctl(conn->fd, SIOCOUTQ, &unacked) < 0 || !unacked;
 }
 

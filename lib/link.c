@@ -69,10 +69,13 @@ void nsr_link_lost(struct nsr *nsr, const char *why)
 		nsr->link = LINK_REFUSED;
 	else
 		retry_later(nsr);
+	if (nsr->told_up || nsr->final)
+		nsr_out_link(nsr, false);
 	if (!nsr->told_up)
 		return;
 	nsr->told_up = false;
 	nsr_call(nsr, link, 0);
+	nsr_run_todo(nsr);
 }
 
 /*

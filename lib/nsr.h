@@ -5,7 +5,9 @@
  *	wire.c     (pure) messages, encoded and decoded with bounds
  *	table.c    (pure) objects by key
  *	stream.c   bytes received and not consumed, positions of a socket
- *	conn.c     one connection: attach, close, receive, send
+ *	journal.c  (pure) bytes sent and not acknowledged by the far end
+ *	conn.c     one connection: attach, receive, what is known of it
+ *	out.c      output: journal, what may leave and when, FIN and close behind it
  *	txn.c      the open transaction: put, del, commit, snapshot
  *	link.c     the socket to nsrd: connect, back off, queue, receive
  *	events.c   what nsrd says: role, shadows, state
@@ -34,6 +36,11 @@
 #define NSR_BACKOFF_MIN	50u		/* ms */
 #define NSR_BACKOFF_MAX	2000u
 #define NSR_LEAVE_POLL	10u		/* ms between two looks at what the far ends have acknowledged */
+#define NSR_OUT_POLL	10u		/* ms: the same, while somebody waits for it ... */
+#define NSR_OUT_REST	250u		/* ... and while only memory is to be given back */
+#define NSR_OUT_TXN	(NSR_TXN_MAX / 2)	/* journalled bytes of one transaction */
+#define NSR_OUT_ROOM	(NSR_APP_JOURNAL_MAX / 8)	/* free again before conn_writable */
+#define NSR_RELEASES	512u		/* transactions on their way that are told apart, per connection */
 
 enum link_state {
 	LINK_DOWN,		/* no socket; retry_at says when next */
@@ -61,6 +68,13 @@ struct stream {
 	bool eof;
 };
 
+/** struct journal - bytes [base, end) given to nsr_send(); the byte at a position lies at its index mod size */
+struct journal {
+	uint64_t base, end;
+	uint8_t *buf;
+	size_t size;			/* power of two; 0: nothing allocated */
+};
+
 /** struct acked - newest value of a position that a transaction up to the last acknowledged one had
  *
  * Two slots suffice for a lower bound that never stops growing: the older is kept until it is acknowledged.
@@ -72,8 +86,14 @@ struct acked {
 	} older, newer;
 };
 
+/** struct release - once txn is acknowledged, all below end may be written */
+struct release {
+	uint64_t txn, end;
+};
+
 #define TODO_GONE	1u
 #define TODO_RESUMED	2u
+#define TODO_WRITABLE	4u
 
 /** struct nsr_conn - a connection, from attach or CONN_ADDED until nsr_conn_close() */
 struct nsr_conn {
@@ -93,7 +113,6 @@ struct nsr_conn {
 	bool answered;			/* nsrd has said what it is: mode is meant */
 	bool whole;			/* the next transaction names all positions and the whole tail */
 	bool want_write;		/* fd is in nsr->epfd for EPOLLOUT */
-	bool shut;			/* FIN given */
 	bool active_open, is_protected;
 	enum nsr_gone why;
 	enum nsr_mode mode;
@@ -106,6 +125,21 @@ struct nsr_conn {
 	uint64_t rcv_committed;		/* of the last commit */
 	struct acked rcv_acked;
 	uint64_t snd_written, snd_committed;
+
+	/*
+	 * out.c: j.base <= wrote <= released <= j.end == snd_written. Without a journal (adopt, none) they are
+	 * all the same.
+	 */
+	struct list out;		/* nsr->out: something of the journal is left, or a FIN waits */
+	struct journal j;
+	uint64_t wrote, released, shipped;	/* in the socket; may be written; nsrd has it */
+	struct release *release;	/* of transactions on their way, in order */
+	unsigned int releases, release_size;
+	bool held;			/* protected when the link broke: nothing leaves without nsrd's word */
+	bool blocked;			/* conn_writable is due once there is room */
+	bool shut_due, shut;		/* FIN is to follow the journal; was given */
+	bool closing;			/* nsr_conn_close() was called: it is the library's alone */
+	int out_err;			/* the socket takes no more: negative errno */
 };
 
 /** struct msg - a message that waits for room in the socket */
@@ -137,7 +171,7 @@ struct nsr {
 
 	/* handle.c */
 	int epfd, timerfd;
-	uint64_t retry_at, poll_at;	/* CLOCK_MONOTONIC ms; 0: not armed */
+	uint64_t retry_at, poll_at, out_at;	/* CLOCK_MONOTONIC ms; 0: not armed */
 	bool dispatching, closing;
 	unsigned int calls;		/* callbacks run by this dispatch */
 
@@ -145,7 +179,7 @@ struct nsr {
 	enum nsr_role role;
 	uint64_t term;
 	bool role_known;		/* the role callback has been called */
-	struct list conns, dirty, todo;
+	struct list conns, dirty, todo, out;
 	struct table by_handle, by_id, by_fd;
 	uint32_t next_handle;
 
@@ -156,6 +190,7 @@ struct nsr {
 	bool begun;			/* a piece of it has left */
 	uint64_t txn, txn_acked;	/* number of the last begun, acknowledged */
 	size_t txn_bytes;		/* shipped in the open transaction */
+	size_t out_bytes;		/* journalled and not committed, over all connections */
 	bool snapshot;			/* between SNAPSHOT and nsr_snapshot_done() */
 	bool snapshot_due;		/* asked while leaving: told once it is called off */
 	uint32_t epoch;
@@ -197,6 +232,16 @@ ssize_t nsr_stream_fill(struct stream *s, int fd, size_t n);
 /* Positions of an established socket as of now. -ENOTCONN, -errno. */
 int nsr_stream_positions(int fd, uint64_t *rcv, uint64_t *snd);
 
+/* ---- journal.c ---- */
+void nsr_journal_init(struct journal *j, uint64_t pos);			/* of one that holds nothing */
+void nsr_journal_free(struct journal *j);				/* the memory; positions stay */
+size_t nsr_journal_len(const struct journal *j);
+size_t nsr_journal_room(const struct journal *j);			/* up to NSR_APP_JOURNAL_MAX */
+/* The bytes from pos on (base <= pos < end), as many as lie in one piece. */
+const uint8_t *nsr_journal_at(const struct journal *j, uint64_t pos, size_t *n);
+int nsr_journal_append(struct journal *j, const void *p, size_t n);	/* all of it; -ENOBUFS, -ENOMEM */
+void nsr_journal_trim(struct journal *j, uint64_t pos);
+
 /* ---- conn.c ---- */
 struct nsr_conn *nsr_conn_create(struct nsr *nsr, int fd);	/* NULL: ENOMEM */
 void nsr_conn_free(struct nsr_conn *conn);			/* does not touch fd */
@@ -209,9 +254,28 @@ void nsr_conn_mark(struct nsr_conn *conn);		/* positions changed */
 void nsr_conn_todo(struct nsr_conn *conn, unsigned int what);
 void nsr_conn_set_gone(struct nsr_conn *conn, enum nsr_gone why);
 void nsr_conn_fill_info(const struct nsr_conn *conn, struct nsr_conn_info *info);
-void nsr_conn_event(struct nsr *nsr, uint32_t handle);	/* epoll: may write again */
+void nsr_conn_detached(struct nsr_conn *conn, bool unprotect);	/* DETACH to nsrd */
+bool nsr_conn_left(const struct nsr_conn *conn);	/* planned switchover: nothing more may be said */
 uint64_t nsr_acked_value(struct acked *a, uint64_t txn_acked);
 void nsr_acked_commit(struct acked *a, uint64_t txn, uint64_t value, uint64_t txn_acked);
+
+/* ---- out.c ---- */
+void nsr_out_init(struct nsr_conn *conn, uint64_t pos);	/* nothing is in the journal; positions begin at pos */
+void nsr_out_free(struct nsr_conn *conn);
+bool nsr_out_journals(const struct nsr_conn *conn);	/* lossless, or may turn out to be */
+uint64_t nsr_out_una(const struct nsr_conn *conn);	/* the far end has acknowledged all below */
+void nsr_out_trim(struct nsr_conn *conn);
+void nsr_out_mode(struct nsr_conn *conn);		/* nsrd has said what the connection is */
+void nsr_out_resume(struct nsr_conn *conn, uint64_t pos);	/* the journal as it came; the socket stands at pos */
+void nsr_out_committed(struct nsr_conn *conn, uint64_t txn);	/* 0: shipped to nobody */
+void nsr_out_unblock(struct nsr *nsr);			/* a transaction has room again */
+void nsr_out_acked(struct nsr *nsr);			/* txn_acked has grown */
+void nsr_out_link(struct nsr *nsr, bool up);
+void nsr_out_event(struct nsr *nsr, uint32_t handle);	/* epoll: may write again */
+void nsr_out_poll(struct nsr *nsr);			/* timer: what have the far ends acknowledged? */
+bool nsr_out_quiet(struct nsr_conn *conn);		/* all has been written and acknowledged */
+void nsr_out_finish(struct nsr_conn *conn);		/* a closing one: fd and memory go */
+void nsr_out_force(struct nsr_conn *conn);		/* the handle goes: all that the socket takes, or a reset */
 
 /* ---- txn.c ---- */
 void nsr_txn_discard(struct nsr *nsr);

@@ -144,6 +144,8 @@ static void put_positions(struct nsr *nsr, struct nsr_conn *conn)
 		nsr_wire_put_u64(b, NSR_APP_A_RCV_CONSUMED, s->consumed);
 		nsr_wire_put_u64(b, NSR_APP_A_RCV_TAIL_END, from + n);
 		nsr_wire_put_u64(b, NSR_APP_A_SND_WRITTEN, conn->snd_written);
+		if (nsr_out_journals(conn))
+			nsr_wire_put_u64(b, NSR_APP_A_SND_ACKED, conn->j.base);
 		if (n) {
 			nsr_wire_put_u64(b, NSR_APP_A_DATA_POS, from);
 			nsr_wire_put_bytes(b, NSR_APP_A_DATA, nsr_stream_at(s, from), n);
@@ -152,7 +154,47 @@ static void put_positions(struct nsr *nsr, struct nsr_conn *conn)
 		from += n;
 	} while (from < s->end);
 	s->shipped = s->end;
+}
+
+/* The bytes of the journal that nsrd lacks. */
+static void put_journal(struct nsr *nsr, struct nsr_conn *conn)
+{
+	uint64_t from = conn->whole || conn->shipped < conn->j.base ? conn->j.base : conn->shipped;
+	size_t n;
+
+	for (; from < conn->j.end; from += n) {
+		const uint8_t *p = nsr_journal_at(&conn->j, from, &n);
+		struct nsr_wire_buf *b;
+
+		if (n > NSR_APP_CHUNK_MAX)
+			n = NSR_APP_CHUNK_MAX;
+		b = op_room(nsr, n);
+		nsr_wire_op_begin(b, NSR_APP_OP_JOURNAL, conn->id, conn->handle);
+		nsr_wire_put_u64(b, NSR_APP_A_DATA_POS, from);
+		nsr_wire_put_bytes(b, NSR_APP_A_DATA, p, n);
+		nsr_wire_op_end(b);
+	}
+}
+
+static void txn_end(struct nsr *nsr)
+{
+	piece_send(nsr, true);
+	nsr->open = false;
+	nsr->begun = false;
+}
+
+static void ship_conn(struct nsr *nsr, struct nsr_conn *conn)
+{
+	/* A snapshot of many tails and journals is more than one transaction may hold. Each is whole by itself. */
+	if (conn->whole && nsr->open && nsr->txn_bytes > NSR_TXN_MAX / 2)
+		txn_end(nsr);
+	nsr_out_trim(conn);
+	put_positions(nsr, conn);
+	if (nsr_out_journals(conn))
+		put_journal(nsr, conn);
 	conn->whole = false;
+	nsr_out_committed(conn, nsr->txn);
+	nsr_acked_commit(&conn->rcv_acked, nsr->txn, conn->rcv.consumed, nsr->txn_acked);
 }
 
 static void commit_conns(struct nsr *nsr, bool ship)
@@ -162,24 +204,22 @@ static void commit_conns(struct nsr *nsr, bool ship)
 	list_for_each(i, n, &nsr->dirty) {
 		struct nsr_conn *conn = list_of(i, struct nsr_conn, dirty);
 
+		list_del(&conn->dirty);
 		/* A shadow's positions are nsrd's own; they are ours once it has resumed. */
-		if (conn->gone || conn->shadow) {
-			list_del(&conn->dirty);
+		if (conn->gone || conn->shadow)
 			continue;
-		}
-		if (ship && nsr_conn_counts(conn)) {
-			put_positions(nsr, conn);
-			nsr_acked_commit(&conn->rcv_acked, nsr->txn, conn->rcv.consumed, nsr->txn_acked);
-		}
+		if (ship && nsr_conn_counts(conn))
+			ship_conn(nsr, conn);
+		else
+			nsr_out_committed(conn, 0);
 		conn->rcv_committed = conn->rcv.consumed;
 		conn->snd_committed = conn->snd_written;
-		list_del(&conn->dirty);
 	}
 }
 
 int nsr_commit(struct nsr *nsr)
 {
-	bool ship = nsr_txn_wanted(nsr);
+	bool ship = nsr_txn_wanted(nsr), full = nsr->out_bytes >= NSR_OUT_TXN;
 
 	if (nsr->final)
 		return 0;		/* told by nsr_dispatch(); the connections are plain ones */
@@ -188,11 +228,10 @@ int nsr_commit(struct nsr *nsr)
 	/* Drained: what is read or done from here on is not to be vouched for until it is called off. */
 	if (nsr->leave != LEAVE_DRAINED)
 		commit_conns(nsr, ship);
-	if (ship && nsr->open) {
-		piece_send(nsr, true);
-		nsr->open = false;
-		nsr->begun = false;
-	}
+	if (ship && nsr->open)
+		txn_end(nsr);
+	if (full)
+		nsr_out_unblock(nsr);
 	return nsr_link_flush(nsr) ? 0 : -EAGAIN;
 }
 

@@ -60,6 +60,7 @@ static const struct rule rules[NSR_APP_A_MAX + 1] = {
 	[NSR_APP_A_PLANNED]		= ENUM(1),
 	[NSR_APP_A_WHY]			= ENUM(4),
 	[NSR_APP_A_UNPROTECT]		= FIXED(0),
+	[NSR_APP_A_SND_ACKED]		= FIXED(8),
 };
 
 /* What a message cannot be without: all of .all, and, if .any is not 0, at least one of .any. */
@@ -94,6 +95,7 @@ static const struct need needs[__NSR_APP_MSG_MAX] = {
 	[NSR_APP_LEFT]		= { .all = 0 },
 	[NSR_APP_FROZEN]	= { .all = 0 },
 	[NSR_APP_DRAINED]	= { .all = 0 },
+	[NSR_APP_CONN_JOURNAL]	= { .all = B(CONN_ID) | B(DATA_POS) | B(DATA) },
 };
 
 static const struct need op_needs[] = {
@@ -242,6 +244,8 @@ int nsr_wire_op_decode(const struct nlattr *attr, struct nsr_wire_op *op, const 
 		op->rcv_tail_end = mnl_attr_get_u64(a[NSR_APP_A_RCV_TAIL_END]);
 	if (a[NSR_APP_A_SND_WRITTEN])
 		op->snd_written = mnl_attr_get_u64(a[NSR_APP_A_SND_WRITTEN]);
+	if (a[NSR_APP_A_SND_ACKED])
+		op->snd_acked = mnl_attr_get_u64(a[NSR_APP_A_SND_ACKED]);
 	mnl_attr_for_each_nested(i, attr) {
 		if (mnl_attr_get_type(i) == NSR_APP_A_VALUE)
 			op->value_len += mnl_attr_get_payload_len(i);

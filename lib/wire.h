@@ -81,7 +81,7 @@ struct nsr_wire_op {
 	const void *key;
 	size_t key_len;
 	size_t value_len, data_len;
-	uint64_t data_pos, rcv_consumed, rcv_tail_end, snd_written;
+	uint64_t data_pos, rcv_consumed, rcv_tail_end, snd_written, snd_acked;
 	const struct nlattr *attr;
 };
 

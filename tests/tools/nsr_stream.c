@@ -254,12 +254,20 @@ static bool finish(struct app_conn *conn)
 	return true;
 }
 
+static bool is_lossless(const struct app_conn *conn)
+{
+	struct nsr_conn_info info = { .size = sizeof(info) };
+
+	return !nsr_conn_get_info(conn->nsr, &info) && info.mode == NSR_MODE_LOSSLESS;
+}
+
 static void resume(struct app_conn *conn, const struct nsr_resume *r)
 {
 	struct stream_conn *s = of(conn);
+	bool known = r->planned || (is_lossless(conn) && r->snd_next == r->snd_known);
 
 	s->len = 0;
-	if (s->st.rx != r->rcv_pos || (r->planned && s->st.tx != r->snd_known)) {
+	if (s->st.rx != r->rcv_pos || (known && s->st.tx != r->snd_known)) {
 		app_event(conn->app, "inconsistent peer=%s state=%" PRIu64 "/%" PRIu64 " rcv_pos=%" PRIu64
 			  " snd_known=%" PRIu64, conn->peer, s->st.rx, s->st.tx, r->rcv_pos, r->snd_known);
 		s->st.errors++;
@@ -272,11 +280,11 @@ static void resume(struct app_conn *conn, const struct nsr_resume *r)
 		app_event(conn->app, "gap peer=%s dir=rcv from=%" PRIu64 " to=%" PRIu64, conn->peer, s->hole_at,
 			  s->hole_at + s->hole_len);
 	}
-	if (r->snd_pos != r->snd_known)
+	if (r->snd_next != r->snd_known)
 		app_event(conn->app, "gap peer=%s dir=snd known=%" PRIu64 " far_end_has=%" PRIu64, conn->peer,
 			  r->snd_known, r->snd_pos);
 	/* The byte at a position is known by its position: this application can always go on. */
-	s->st.tx = r->snd_pos;
+	s->st.tx = r->snd_next;
 	take_messages(s);
 	put_conn(conn);
 }

@@ -140,6 +140,7 @@ int rig_setup(void **state)
 	rig->listener = -1;
 	rig->sock = -1;
 	rig->close_gone = true;
+	rig->mode = NSR_MODE_ADOPT;
 	rig_listen(rig);
 	*state = rig;
 	return nsr_open(rig->path, "edge", "test", &listener, rig, &rig->nsr);
@@ -363,20 +364,35 @@ void rig_tcp(int family, int *a, int *b)
 	close(l);
 }
 
+void rig_attached(struct rig *rig, uint32_t handle, uint64_t id, bool prot)
+{
+	struct nsr_wire_buf *b = rig_begin(rig, NSR_APP_ATTACHED);
+	char log[32];
+
+	nsr_wire_put_u32(b, NSR_APP_A_HANDLE, handle);
+	nsr_wire_put_u64(b, NSR_APP_A_CONN_ID, id);
+	nsr_wire_put_u8(b, NSR_APP_A_MODE, rig->mode - NSR_MODE_NAIVE);
+	nsr_wire_put_u8(b, NSR_APP_A_PROTECTED, prot);
+	rig_send(rig);
+	snprintf(log, sizeof(log), "status:%d/%d ", rig->mode, prot);
+	rig_expect_log(rig, log);
+}
+
+void rig_ack(struct rig *rig, uint64_t txn)
+{
+	struct nsr_wire_buf *b = rig_begin(rig, NSR_APP_TXN_ACK);
+
+	nsr_wire_put_u64(b, NSR_APP_A_TXN, txn);
+	rig_send(rig);
+}
+
 struct nsr_conn *rig_attach(struct rig *rig, int fd, uint64_t id)
 {
 	struct nsr_conn *conn;
-	struct nsr_wire_buf *b;
 
 	assert_int_equal(nsr_conn_attach(rig->nsr, fd, &conn), 0);
 	rig_expect(rig, NSR_APP_ATTACH);
-	b = rig_begin(rig, NSR_APP_ATTACHED);
-	nsr_wire_put_u32(b, NSR_APP_A_HANDLE, nsr_wire_u32(&rig->w, NSR_APP_A_HANDLE));
-	nsr_wire_put_u64(b, NSR_APP_A_CONN_ID, id);
-	nsr_wire_put_u8(b, NSR_APP_A_MODE, 1);
-	nsr_wire_put_u8(b, NSR_APP_A_PROTECTED, 1);
-	rig_send(rig);
-	rig_expect_log(rig, "status:2/1 ");
+	rig_attached(rig, nsr_wire_u32(&rig->w, NSR_APP_A_HANDLE), id, true);
 	return conn;
 }
 
@@ -390,7 +406,7 @@ struct nsr_conn *rig_shadow(struct rig *rig, int fd, uint64_t id)
 	nsr_wire_put_bytes(b, NSR_APP_A_RADDR, "\x0a\x00\x00\x02", 4);
 	nsr_wire_put_u16(b, NSR_APP_A_LPORT, htons(179));
 	nsr_wire_put_u16(b, NSR_APP_A_RPORT, htons(40000));
-	nsr_wire_put_u8(b, NSR_APP_A_MODE, 1);
+	nsr_wire_put_u8(b, NSR_APP_A_MODE, rig->mode - NSR_MODE_NAIVE);
 	nsr_wire_put_u8(b, NSR_APP_A_ACTIVE_OPEN, 1);
 	rig_send_fd(rig, &fd, 1);
 	close(fd);			/* the library has a copy now */

@@ -34,6 +34,7 @@ struct rig {
 	size_t value_len;
 	bool close_gone;		/* conn_gone closes the connection, as it should */
 	bool close_resumed, close_added;
+	enum nsr_mode mode;		/* that rig_attach() and rig_shadow() answer; adopt at first */
 	void (*on_role)(struct rig *rig, enum nsr_role role);
 	void (*on_snapshot)(struct rig *rig);
 };
@@ -66,7 +67,9 @@ bool rig_op(struct rig *rig, unsigned int i, struct nsr_wire_op *op);
 
 /* A TCP connection on the loopback: *a called connect(), *b accepted. */
 void rig_tcp(int family, int *a, int *b);
-/* ATTACH, answered with CONN_ID id and mode adopt. */
+/* ATTACH, answered with CONN_ID id and rig->mode: protected. */
+void rig_attached(struct rig *rig, uint32_t handle, uint64_t id, bool prot);	/* the answer alone */
+void rig_ack(struct rig *rig, uint64_t txn);
 struct nsr_conn *rig_attach(struct rig *rig, int fd, uint64_t id);
 /* A shadow of id behind fd, claimed. */
 struct nsr_conn *rig_shadow(struct rig *rig, int fd, uint64_t id);

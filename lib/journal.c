@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nsr.h"
+#include "journal.h"
 
 #define FIRST_SIZE	4096u
 
@@ -57,7 +57,7 @@ static void copy_in(struct journal *j, uint64_t pos, const uint8_t *p, size_t n)
 	memcpy(j->buf, p + first, n - first);
 }
 
-static int grow(struct journal *j, size_t want)
+int nsr_journal_reserve(struct journal *j, size_t want)
 {
 	struct journal big = *j;
 	uint64_t pos;
@@ -87,7 +87,7 @@ int nsr_journal_append(struct journal *j, const void *p, size_t n)
 		return -ENOBUFS;
 	if (!n)
 		return 0;
-	if (grow(j, nsr_journal_len(j) + n))
+	if (nsr_journal_reserve(j, nsr_journal_len(j) + n))
 		return -ENOMEM;
 	copy_in(j, j->end, p, n);
 	j->end += n;
@@ -101,7 +101,10 @@ void nsr_journal_trim(struct journal *j, uint64_t pos)
 	if (pos <= j->base)
 		return;
 	j->base = pos;
-	/* A connection at rest costs no buffer: there may be a hundred thousand. */
+}
+
+void nsr_journal_rest(struct journal *j)
+{
 	if (j->base == j->end)
 		nsr_journal_free(j);
 }

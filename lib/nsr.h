@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <sys/un.h>
 
+#include "journal.h"
 #include "libnsr.h"
 #include "list.h"
 #include "table.h"
@@ -66,13 +67,6 @@ struct stream {
 	uint8_t *buf;
 	size_t head, size;		/* data[] = buf + head */
 	bool eof;
-};
-
-/** struct journal - bytes [base, end) given to nsr_send(); the byte at a position lies at its index mod size */
-struct journal {
-	uint64_t base, end;
-	uint8_t *buf;
-	size_t size;			/* power of two; 0: nothing allocated */
 };
 
 /** struct acked - newest value of a position that a transaction up to the last acknowledged one had
@@ -231,16 +225,6 @@ void nsr_stream_shift(struct stream *s, uint64_t by);
 ssize_t nsr_stream_fill(struct stream *s, int fd, size_t n);
 /* Positions of an established socket as of now. -ENOTCONN, -errno. */
 int nsr_stream_positions(int fd, uint64_t *rcv, uint64_t *snd);
-
-/* ---- journal.c ---- */
-void nsr_journal_init(struct journal *j, uint64_t pos);			/* of one that holds nothing */
-void nsr_journal_free(struct journal *j);				/* the memory; positions stay */
-size_t nsr_journal_len(const struct journal *j);
-size_t nsr_journal_room(const struct journal *j);			/* up to NSR_APP_JOURNAL_MAX */
-/* The bytes from pos on (base <= pos < end), as many as lie in one piece. */
-const uint8_t *nsr_journal_at(const struct journal *j, uint64_t pos, size_t *n);
-int nsr_journal_append(struct journal *j, const void *p, size_t n);	/* all of it; -ENOBUFS, -ENOMEM */
-void nsr_journal_trim(struct journal *j, uint64_t pos);
 
 /* ---- conn.c ---- */
 struct nsr_conn *nsr_conn_create(struct nsr *nsr, int fd);	/* NULL: ENOMEM */

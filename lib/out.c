@@ -58,6 +58,12 @@ uint64_t nsr_out_una(const struct nsr_conn *conn)
 	return (uint64_t)unacked <= conn->wrote ? conn->wrote - unacked : conn->wrote;
 }
 
+static void trim(struct nsr_conn *conn, uint64_t pos)
+{
+	nsr_journal_trim(&conn->j, pos);
+	nsr_journal_rest(&conn->j);
+}
+
 /* ---- waiting ---- */
 
 /* Somebody waits for the far end's ACK, of which no event tells. (Of nsrd's, and of room, one does.) */
@@ -127,7 +133,7 @@ static void unblock(struct nsr_conn *conn)
 void nsr_out_trim(struct nsr_conn *conn)
 {
 	if (nsr_journal_len(&conn->j) && !conn->shadow && !conn->gone)
-		nsr_journal_trim(&conn->j, nsr_out_una(conn));
+		trim(conn, nsr_out_una(conn));
 }
 
 /* What may be in the socket. */
@@ -190,7 +196,7 @@ static void pump(struct nsr_conn *conn)
 		conn->released = conn->wrote;
 	/* Not lossless, as nsrd has said: what had waited is out, and the rest goes to the socket at once. */
 	if (!nsr_out_journals(conn) && conn->wrote == conn->j.end)
-		nsr_journal_trim(&conn->j, conn->j.end);
+		trim(conn, conn->j.end);
 	unblock(conn);
 	if (is_awaited(conn))
 		poll_in(conn->nsr, NSR_OUT_POLL);
@@ -364,7 +370,7 @@ void nsr_out_force(struct nsr_conn *conn)
 		give_fin(conn);
 	}
 	conn->wrote = conn->j.end;
-	nsr_journal_trim(&conn->j, conn->j.end);
+	trim(conn, conn->j.end);
 }
 
 /* ---- nsrd's word ---- */

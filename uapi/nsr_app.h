@@ -105,7 +105,7 @@ enum nsr_app_msg {
  *	tail grew by, from DATA_POS on (each byte is shipped once); SND_WRITTEN; SND_ACKED (lossless: the journal
  *	is not needed below). All absolute positions: applying one twice changes nothing.
  * @NSR_APP_OP_JOURNAL: CONN_ID or HANDLE; DATA_POS, DATA: bytes given to nsr_send() (lossless). Bytes that are
- *	held already are skipped; behind a hole, the journal begins anew at DATA_POS.
+ *	held already are skipped; behind a hole, or below what is held, the journal begins anew at DATA_POS.
  */
 enum nsr_app_op {
 	NSR_APP_OP_PUT = 1,

@@ -71,7 +71,10 @@ static void on_resumed(void *data, struct nsr_conn *conn, const struct nsr_resum
 	use(r, sizeof(*r));
 	while ((n = nsr_recv(conn, buf, sizeof(buf))) > 0)
 		nsr_consume(conn, n / 2);
-	if (mood & 16)
+	nsr_send(conn, buf, sizeof(buf));
+	if (mood & 128)
+		nsr_conn_close(conn, NSR_FIN);
+	else if (mood & 16)
 		nsr_conn_close(conn, NSR_UNPROTECT);
 }
 
@@ -95,7 +98,7 @@ static const uint8_t width[NSR_APP_A_MAX + 1] = {
 	[NSR_APP_A_MODE] = 1, [NSR_APP_A_GAP] = 1, [NSR_APP_A_PROTECTED] = 1, [NSR_APP_A_TXN] = 8,
 	[NSR_APP_A_OP_KIND] = 1, [NSR_APP_A_DATA_POS] = 8, [NSR_APP_A_RCV_CONSUMED] = 8,
 	[NSR_APP_A_RCV_TAIL_END] = 8, [NSR_APP_A_SND_WRITTEN] = 8, [NSR_APP_A_SND_POS] = 8,
-	[NSR_APP_A_RCV_MISSING] = 8, [NSR_APP_A_PLANNED] = 1, [NSR_APP_A_WHY] = 1,
+	[NSR_APP_A_RCV_MISSING] = 8, [NSR_APP_A_PLANNED] = 1, [NSR_APP_A_WHY] = 1, [NSR_APP_A_SND_ACKED] = 8,
 };
 
 /* What each message cannot be without, so that mutation is spent on what they mean. */

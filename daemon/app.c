@@ -127,6 +127,7 @@ static void welcome(struct app_client *cl)
 	struct app_group *ag = cl->ag;
 	struct nsr_wire_buf b = app_begin(cl, NSR_APP_WELCOME);
 	struct app_conn *ac, *tmp;
+	struct list_head orphans;
 	bool legacy = app_is_active(ag) && has_legacy(ag, cl->name);
 
 	cl->waiting = false;
@@ -145,10 +146,16 @@ static void welcome(struct app_client *cl)
 	}
 	if (app_is_active(ag))
 		mark_seen(ag, cl->name);
-	list_for_each_safe(ac, tmp, &ag->orphans, node) {
+	/* those that are not for this one go back to the same list */
+	list_init(&orphans);
+	list_splice_tail(&ag->orphans, &orphans);
+	/* ORDER: all that are for it before it is SYNCED */
+	cl->advancing = true;
+	list_for_each_safe(ac, tmp, &orphans, node) {
 		ac->declined = false;
 		app_conn_route(ac);
 	}
+	cl->advancing = false;
 	app_client_advance(cl);
 }
 

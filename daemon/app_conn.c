@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "app_priv.h"
+#include "gate.h"
 
 static void settle(struct app_conn *ac, enum app_conn_state state, struct app_client *cl)
 {
@@ -172,6 +173,8 @@ void app_conn_lose_client(struct app_conn *ac)
 
 /* ---- resumed, gone ---- */
 
+static void send_status(struct app_conn *ac);
+
 static void send_tail(struct app_client *cl, const struct nsr_store_conn *c)
 {
 	uint64_t len = c->rcv_tail_end - c->rcv_consumed, at;
@@ -186,6 +189,30 @@ static void send_tail(struct app_client *cl, const struct nsr_store_conn *c)
 				   len - at < NSR_APP_CHUNK_MAX ? len - at : NSR_APP_CHUNK_MAX);
 		app_send(cl, &b, -1);
 	}
+}
+
+/* What the old active may have sent, from where the far end is. Nothing if it does not join there: then the far
+ * end's position is a gap, by the rules of mode adopt. */
+static uint64_t send_journal(struct app_client *cl, const struct nsr_store_conn *c)
+{
+	const struct journal *j = &c->journal;
+	uint64_t pos = c->snd_una;
+	size_t n;
+
+	if (!c->has_journal || pos < j->base || pos > j->end)
+		return c->snd_written;
+	for (; pos < j->end; pos += n) {
+		struct nsr_wire_buf b = app_begin(cl, NSR_APP_CONN_JOURNAL);
+		const uint8_t *p = nsr_journal_at(j, pos, &n);
+
+		if (n > NSR_APP_CHUNK_MAX)
+			n = NSR_APP_CHUNK_MAX;
+		nsr_wire_put_u64(&b, NSR_APP_A_CONN_ID, c->id);
+		nsr_wire_put_u64(&b, NSR_APP_A_DATA_POS, pos);
+		nsr_wire_put_bytes(&b, NSR_APP_A_DATA, p, n);
+		app_send(cl, &b, -1);
+	}
+	return j->end;
 }
 
 /* Nothing vouched: the application read and wrote by itself, or not at all. It goes on where the
@@ -204,7 +231,7 @@ bool app_conn_resume(struct app_client *cl)
 	struct app_conn *ac = list_entry(cl->resumed.next, struct app_conn, resumed_node);
 	const struct nsr_store_conn *c;
 	struct nsr_wire_buf b;
-	uint64_t from, end;
+	uint64_t from, end, written;
 
 	if (list_empty(&cl->resumed))
 		return false;
@@ -214,18 +241,22 @@ bool app_conn_resume(struct app_client *cl)
 	end = c->has_rcv ? c->rcv_tail_end : from;
 	if (c->has_rcv)
 		send_tail(cl, c);
+	written = send_journal(cl, c);
 	b = app_begin(cl, NSR_APP_CONN_RESUMED);
 	nsr_wire_put_u64(&b, NSR_APP_A_CONN_ID, c->id);
 	nsr_wire_put_u64(&b, NSR_APP_A_RCV_CONSUMED, from);
 	nsr_wire_put_u64(&b, NSR_APP_A_RCV_TAIL_END, end);
 	nsr_wire_put_u64(&b, NSR_APP_A_SND_POS, c->snd_una);
 	if (c->has_snd)
-		nsr_wire_put_u64(&b, NSR_APP_A_SND_WRITTEN, c->snd_written);
+		nsr_wire_put_u64(&b, NSR_APP_A_SND_WRITTEN, written);
 	nsr_wire_put_u64(&b, NSR_APP_A_RCV_MISSING, c->rcv_missing);
 	nsr_wire_put_u64(&b, NSR_APP_A_RCV_UNCERTAIN, c->rcv_uncertain);
 	nsr_wire_put_u8(&b, NSR_APP_A_SND_UNCERTAIN, !!c->snd_uncertain);
 	nsr_wire_put_u8(&b, NSR_APP_A_PLANNED, ac->planned);
 	app_send(cl, &b, -1);
+	/* whether it may write without us: see gate_holds() */
+	if (c->mode == TCP_NSR_MODE_LOSSLESS)
+		send_status(ac);
 	return true;
 }
 
@@ -276,8 +307,15 @@ void app_conn_forget(struct group *g, const struct nsr_store_conn *c)
 
 /* ---- status ---- */
 
-static const char *why_unprotected(const struct group *g)
+static bool is_protected(const struct group *g, const struct nsr_store_conn *c)
 {
+	return c->mode == TCP_NSR_MODE_LOSSLESS ? gate_holds(g, c) : sync_in_step(g);
+}
+
+static const char *why_unprotected(const struct group *g, const struct nsr_store_conn *c)
+{
+	if (c->mode == TCP_NSR_MODE_LOSSLESS)
+		return gate_reason(g, c);
 	return sync_in_step(g) ? "" : "no standby is in step";
 }
 
@@ -287,9 +325,9 @@ static void send_status(struct app_conn *ac)
 	struct nsr_wire_buf b = app_begin(ac->client, NSR_APP_CONN_STATUS);
 
 	nsr_wire_put_u64(&b, NSR_APP_A_CONN_ID, ac->c->id);
-	nsr_wire_put_u8(&b, NSR_APP_A_PROTECTED, sync_in_step(g));
+	nsr_wire_put_u8(&b, NSR_APP_A_PROTECTED, is_protected(g, ac->c));
 	nsr_wire_put_u8(&b, NSR_APP_A_MODE, ac->c->mode);
-	nsr_wire_put_str(&b, NSR_APP_A_TEXT, why_unprotected(g));
+	nsr_wire_put_str(&b, NSR_APP_A_TEXT, why_unprotected(g, ac->c));
 	app_send(ac->client, &b, -1);
 }
 
@@ -350,8 +388,8 @@ static void answer(struct app_handle *h, const struct nsr_store_conn *c, const c
 	if (c) {
 		nsr_wire_put_u64(&b, NSR_APP_A_CONN_ID, c->id);
 		nsr_wire_put_u8(&b, NSR_APP_A_MODE, c->mode);
-		nsr_wire_put_u8(&b, NSR_APP_A_PROTECTED, sync_in_step(g));
-		text = why_unprotected(g);
+		nsr_wire_put_u8(&b, NSR_APP_A_PROTECTED, is_protected(g, c));
+		text = why_unprotected(g, c);
 	}
 	nsr_wire_put_str(&b, NSR_APP_A_TEXT, text);
 	app_send(h->client, &b, -1);

@@ -45,6 +45,9 @@ static void print_groups(const json_t *list)
 			printf("node %lld %s, %s\n", number(peer, "node"), text(peer, "state"), text(peer, "link"));
 		else
 			printf("none\n");
+		if (number(g, "unprotected_conns"))
+			printf("%-12s %lld connections are UNPROTECTED: see show conns\n", "",
+			       number(g, "unprotected_conns"));
 		printf("%-12s since: %s; on %s, MAC %s%s\n", "", text(g, "reason"), text(g, "interface"), text(g, "mac"),
 		       !strcmp(text(g, "role"), "active") && !truth(g, "settled") ? "; not settled yet" : "");
 	}
@@ -66,6 +69,8 @@ static void print_conns(const json_t *list)
 		printf("%-10s %-28s %-28s %-12s %-11s %-12s %-8s %s\n", text(c, "group"), end[0], end[1],
 		       text(c, "tcp_state"), text(c, "phase"), text(c, "application"), text(c, "mode"),
 		       text(c, "gap"));
+		if (!truth(c, "protected"))
+			printf("%-10s UNPROTECTED: %s\n", "", text(c, "reason"));
 	}
 }
 

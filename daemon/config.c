@@ -101,10 +101,13 @@ static const char *const mac_words[] = { "none", "replace", "macvlan", NULL };
 static const char *const authority_words[] = { "none", "fence", "external", NULL };
 static const char *const mode_words[] = { "naive", "adopt", "lossless", NULL };
 static const char *const gap_words[] = { "reset", "report", NULL };
+static const char *const loss_words[] = { "degrade", "hold", NULL };
 static const char *const family_words[] = { "any", "ipv4", "ipv6", NULL };
 
 WORDS_CHECK(mac, mac_words)
 WORDS_CHECK(gap, gap_words)
+WORDS_CHECK(mode, mode_words)
+WORDS_CHECK(loss, loss_words)
 WORDS_CHECK(family, family_words)
 
 static int check_authority(cfg_t *cfg, cfg_opt_t *opt)
@@ -114,16 +117,6 @@ static int check_authority(cfg_t *cfg, cfg_opt_t *opt)
 	if (!strcmp(last_str(opt), "none"))
 		return 0;
 	complain(cfg, "authority %s is not supported by this version; expected: none", last_str(opt));
-	return -1;
-}
-
-static int check_mode(cfg_t *cfg, cfg_opt_t *opt)
-{
-	if (check_words(cfg, opt, mode_words))
-		return -1;
-	if (strcmp(last_str(opt), "lossless"))
-		return 0;
-	complain(cfg, "mode lossless needs the ACK gate, which this version does not have; use mode = adopt");
 	return -1;
 }
 
@@ -370,6 +363,11 @@ static int check_group(cfg_t *cfg, cfg_opt_t *opt)
 			 TCP_NSR_MAX_ADDRS, TCP_NSR_MAX_RULES);
 		return -1;
 	}
+	if (parse_time_ms(cfg_getstr(sec, "commit-timeout")) < 100) {
+		complain(sec, "group %s: commit-timeout %s is too short; expected at least 100ms", cfg_title(sec),
+			 cfg_getstr(sec, "commit-timeout"));
+		return -1;
+	}
 	if (parse_time_ms(cfg_getstr(sec, "interval")) < 10) {
 		complain(sec, "group %s: interval %s is too short; expected at least 10ms", cfg_title(sec),
 			 cfg_getstr(sec, "interval"));
@@ -470,6 +468,8 @@ static int fill_group(struct cfg_group *g, cfg_t *sec)
 	g->segment_life_ms = get_ms(sec, "segment-life");
 	g->gap_bound_ms = get_ms(sec, "gap-bound");
 	g->probe_rate = (unsigned int)cfg_getint(sec, "probe-rate");
+	g->commit_timeout_ms = get_ms(sec, "commit-timeout");
+	g->hold = !strcmp(cfg_getstr(sec, "on-standby-loss"), "hold");
 	g->nr_addrs = cfg_size(sec, "addresses");
 	g->addrs = calloc(g->nr_addrs, sizeof(*g->addrs));
 	g->nr_rules = cfg_size(sec, "rule");
@@ -512,6 +512,13 @@ static void check_file(cfg_t *cfg)
 {
 	if (!cfg_getint(cfg, "node-id"))
 		complain(cfg, "node-id is missing; expected node-id = NUMBER, another one on each box");
+	for (unsigned int i = 0; !cfg_size(cfg, "peer") && i < cfg_size(cfg, "group"); i++) {
+		cfg_t *sec = cfg_getnsec(cfg, "group", i);
+
+		if (!strcmp(cfg_getstr(sec, "on-standby-loss"), "hold"))
+			complain(sec, "group %s: on-standby-loss hold without a peer would stop its streams for ever; "
+				 "expected a peer { ... } section, or degrade", cfg_title(sec));
+	}
 	if (!cfg_size(cfg, "group"))
 		complain(cfg, "no group is configured; expected group NAME { ... }");
 }
@@ -533,6 +540,7 @@ static cfg_t *create_parser(void)
 		CFG_STR("drain", "20ms", CFGF_NONE), CFG_STR("leave-timeout", "10s", CFGF_NONE),
 		CFG_STR("settle", "60s", CFGF_NONE), CFG_STR("segment-life", "5s", CFGF_NONE),
 		CFG_STR("gap-bound", "120s", CFGF_NONE), CFG_INT("probe-rate", 20000, CFGF_NONE),
+		CFG_STR("commit-timeout", "2s", CFGF_NONE), CFG_STR("on-standby-loss", "degrade", CFGF_NONE),
 		CFG_SEC("rule", rule_opts, CFGF_MULTI), CFG_END()
 	};
 	static cfg_opt_t peer_opts[] = {
@@ -559,6 +567,7 @@ static cfg_t *create_parser(void)
 		{ "group|drain", check_time }, { "group|leave-timeout", check_time },
 		{ "group|settle", check_time }, { "group|segment-life", check_time },
 		{ "group|gap-bound", check_time }, { "group|probe-rate", check_rate },
+		{ "group|commit-timeout", check_time }, { "group|on-standby-loss", check_loss },
 		{ "group|rule", check_rule }, { "group|rule|local-address", check_host },
 		{ "group|rule|local-port", check_port }, { "group|rule|remote", check_prefix },
 		{ "group|rule|remote-port", check_port }, { "group|rule|family", check_family },

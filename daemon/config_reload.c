@@ -40,6 +40,8 @@ static unsigned int compare_group(const struct cfg_group *a, const struct cfg_gr
 		n += refuse(report, where, "mac or mac-address", "the far ends know it; " RESTART);
 	if (a->nr_addrs != b->nr_addrs || memcmp(a->addrs, b->addrs, a->nr_addrs * sizeof(*a->addrs)))
 		n += refuse(report, where, "addresses", RESTART);
+	if (a->hold != b->hold)
+		n += refuse(report, where, "on-standby-loss", RESTART);
 	if (a->interval_ms != b->interval_ms)
 		n += refuse(report, where, "interval", "the leases on both boxes follow from it; " RESTART);
 	if (a->priority != b->priority || a->drain_ms != b->drain_ms)

@@ -58,19 +58,30 @@ static void say_gap(struct group *g, const struct nsr_store_conn *c)
 		     c->snd_uncertain ? ", uncertain" : "");
 }
 
+/* Whatever position it adopted: the journal has the bytes from there on. */
+static bool is_lossless(const struct nsr_store_conn *c)
+{
+	const struct shadow *s = c->priv;
+
+	return c->mode == TCP_NSR_MODE_LOSSLESS && !s->unprotected;
+}
+
 /*
- * With gap reset, what is missing is never shown to the application, so it may go on as soon as the
+ * In mode lossless nothing is ever missing; it stays provisional until the far end has the whole journal, which
+ * the application's side is to send. With gap reset, what is missing is never shown to the application, so it may go on as soon as the
  * positions are set. With gap report it waits for the final word.
  */
 static void tell_adoption(struct group *g, struct nsr_store_conn *c)
 {
 	struct shadow *s = c->priv;
-	uint8_t wanted = c->gap == TCP_NSR_GAP_REPORT ? TCP_NSR_PHASE_RESUMED : TCP_NSR_PHASE_PROVISIONAL;
+	uint8_t wanted = TCP_NSR_PHASE_PROVISIONAL;
 
+	if (s && c->gap == TCP_NSR_GAP_REPORT && !is_lossless(c))
+		wanted = TCP_NSR_PHASE_RESUMED;
 	if (!s || s->told || c->phase < wanted || c->phase == TCP_NSR_PHASE_PROTECTED)
 		return;
 	s->told = true;
-	if (c->rcv_missing || c->rcv_uncertain || c->snd_missing || c->snd_uncertain)
+	if (c->rcv_missing || c->rcv_uncertain || (!is_lossless(c) && (c->snd_missing || c->snd_uncertain)))
 		say_gap(g, c);
 	control_emit(g->nsrd, g, "conn", "%s resumed by %s", conn_describe(c),
 		     c->adopted_by < sizeof(vouchers) / sizeof(vouchers[0]) ? vouchers[c->adopted_by] : "?");

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "control.h"
+#include "gate.h"
 #include "group_priv.h"
 #include "link.h"
 #include "takeover.h"
@@ -128,10 +129,15 @@ static void do_kernel_mute(struct group *g)
 
 static void do_kernel_ready(struct group *g, const struct role_action *a)
 {
-	int err = kernel_ready_set(g->nsrd->kernel, g->cfg->id, a->ready_until, a->gates_open, a->epoch);
+	bool open = a->gates_open && !g->cfg->hold;
+	int err = kernel_ready_set(g->nsrd->kernel, g->cfg->id, a->ready_until, open, a->epoch);
 
 	if (err)
 		complain(g, "the kernel refuses the ready lease", err);
+	if (!err && open) {
+		gate_opened(g);
+		sync_gates_opened(g);
+	}
 	role_kernel_answer(role_of(g), nsrd_now(), err, role_of(g)->generation);
 }
 
@@ -394,6 +400,8 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
 	group_run(g);
 	role_turn(role_of(g), nsrd_now());
 	group_run(g);
+	if (group_owns_conns(g))
+		gate_turn(g, nsrd_now());
 }
 
 static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
@@ -570,6 +578,7 @@ void group_reload(struct group *g, struct cfg_group *fresh)
 	c->segment_life_ms = fresh->segment_life_ms;
 	c->gap_bound_ms = fresh->gap_bound_ms;
 	c->probe_rate = fresh->probe_rate;
+	c->commit_timeout_ms = fresh->commit_timeout_ms;
 	set_kernel_group(g);
 	set_rules(g);
 }

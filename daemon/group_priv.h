@@ -23,13 +23,14 @@ enum leave_step {
  * @injected: the kernel has it under the connection's id
  * @claimed: an application has the descriptor
  * @told: the application was told that it is resumed
+ * @unprotected: lossless, and the old active did not keep the promise: it adopts as in mode adopt
  * @again: how often it had to be made anew
  */
 struct shadow {
 	struct list_head dirty;		/* group_priv.dirty: positions that the kernel has not */
 	struct nsr_store_conn *c;
 	int fd;
-	bool injected, claimed, told;
+	bool injected, claimed, told, unprotected;
 	unsigned int again;
 };
 
@@ -88,9 +89,6 @@ void group_run(struct group *g);
 void group_feed(struct group *g, const struct input *in);
 /* conns.c: the kernel's table is the truth for this box (active, or held) */
 bool group_owns_conns(const struct group *g);
-
-/* addresses and ports of a connection, for people; a static buffer */
-const char *conn_describe(const struct nsr_store_conn *c);
 
 /* shadow.c */
 void shadow_create(struct group *g, struct nsr_store_conn *c);

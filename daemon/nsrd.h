@@ -12,6 +12,7 @@
  *	frame.c     (pure) frames of the sync link; heartbeat.c: a heartbeat's attributes
  *	transport.c byte stream to the peer: dial, accept, send, receive; becomes TLS
  *	link.c      frames, sequence numbers, cumulative ACKs, HELLO, one connection per pair
+ *	gate.c      mode lossless on the active: ACK gates, who is protected, and why not
  *	sync.c      what goes over the link: snapshot, live records, hand-over
  *	app.c       application sockets: attach, transactions, descriptors
  *
@@ -76,6 +77,8 @@ struct cfg_group {
 	unsigned int priority;
 	unsigned int interval_ms, drain_ms, leave_timeout_ms;
 	unsigned int settle_ms, segment_life_ms, gap_bound_ms, probe_rate;
+	unsigned int commit_timeout_ms;
+	bool hold;			/* on-standby-loss hold: no gate opens */
 	struct cfg_addr *addrs;
 	size_t nr_addrs;
 	struct cfg_rule *rules;
@@ -101,6 +104,7 @@ struct group {
 	struct nsr_store *store;	/* store.h: the replicated state, on either box */
 	struct sync_group *sync;	/* sync.c */
 	struct takeover *takeover;	/* takeover.c */
+	struct gate_group *gates;	/* gate.c */
 	void *priv;			/* group.c */
 };
 
@@ -116,6 +120,8 @@ struct nsrd {
 
 uint64_t nsrd_now(void);		/* CLOCK_BOOTTIME, ns */
 struct group *nsrd_group_find(struct nsrd *n, uint32_t id);
+/* addresses and ports of a connection, for people; a static buffer */
+const char *conn_describe(const struct nsr_store_conn *c);
 struct group *nsrd_group_find_name(struct nsrd *n, const char *name);
 
 /* ---- group.c: reports from below ---- */
@@ -159,13 +165,15 @@ void sync_ask_snapshot(struct group *g, uint32_t ask);
  * application has done its own snapshot (app_ask_snapshot). One under way for another ask is abandoned. */
 void sync_send_snapshot(struct group *g, uint32_t ask);
 void sync_end_snapshot(struct group *g, struct nsr_term term, uint32_t epoch, uint32_t ask);	/* SNAPSHOT_END */
+/* the gates are open: no transaction waits for a standby any more */
+void sync_gates_opened(struct group *g);
 void sync_stop_snapshot(struct group *g);	/* abandon it, and live records: nobody listens */
 /* standby: store and tails emptied (ROLE_ACT_DROP_DATA); group_conn_removed() for each connection */
 void sync_drop_data(struct group *g);
 /* active: forward a connection record of the kernel (CONN_ADD / CONN_CHANGE / CONN_DEL), store updated too */
 void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn);
 /* active: one whole transaction of an application, pieces already joined: list of NSR_APP_A_OP. app_txn_acked()
- * when the standby has it, or at once if none is in step. Refused (nsr_store_error(g->store) says why): -errno */
+ * when the standby has it, or need not have it: at once while the gates are open. Refused (nsr_store_error(g->store) says why): -errno */
 int sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, size_t len);
 /* the application's client is gone: nobody waits for its acknowledgements */
 void sync_app_gone(struct group *g, const char *app);

@@ -46,8 +46,14 @@ err:
 	return err;
 }
 
+/* In mode lossless nothing has left that was not vouched for: where nobody has vouched yet, that is nothing. */
 static void put_vouched(struct attr_buf *b, const struct nsr_store_conn *c)
 {
+	if (!c->has_rcv && c->mode == TCP_NSR_MODE_LOSSLESS && !(c->flags & TCP_NSR_CONN_F_UNPROTECTED)) {
+		attr_put_u64(b, TCP_NSR_A_CONN_RCV_VOUCHED, 0);
+		attr_put_u64(b, TCP_NSR_A_CONN_SND_VOUCHED, 0);
+		return;
+	}
 	if (c->has_rcv)
 		attr_put_u64(b, TCP_NSR_A_CONN_RCV_VOUCHED, c->rcv_tail_end);
 	if (c->has_snd)
@@ -69,6 +75,8 @@ static bool is_foreign(unsigned int type)
 	case TCP_NSR_A_CONN_SND_MISSING:
 	case TCP_NSR_A_CONN_RCV_UNCERTAIN:
 	case TCP_NSR_A_CONN_SND_UNCERTAIN:
+	case TCP_NSR_A_CONN_GATE:
+	case TCP_NSR_A_CONN_GATE_OPEN:
 		return true;
 	}
 	return false;
@@ -119,6 +127,7 @@ static void inject(struct group *g, struct nsr_store_conn *c)
 		refuse(g, c, strerror(-fd));
 		return;
 	}
+	s->unprotected = c->flags & TCP_NSR_CONN_F_UNPROTECTED;
 	put_record(&b, c, false);
 	err = b.failed ? -ENOMEM : kernel_conn_inject(g->nsrd->kernel, g->cfg->id, fd, b.data, b.len, late);
 	if (err)
@@ -190,6 +199,7 @@ void shadow_changed(struct group *g, struct nsr_store_conn *c)
 
 	if (!s)
 		return;
+	s->unprotected = c->flags & TCP_NSR_CONN_F_UNPROTECTED;
 	if (!s->injected) {
 		/* a connection in FIN_WAIT is not carried, one that could not be made may now succeed */
 		if (is_carried(c) && s->again < RENEW_MAX && s->fd < 0 && !s->claimed) {

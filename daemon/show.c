@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "gate.h"
 #include "group_priv.h"
 #include "show.h"
 
@@ -38,6 +39,7 @@ static const char *const stat_names[] = {
 	[TCP_NSR_A_STAT_FENCED_FRAMES] = "fenced_frames", [TCP_NSR_A_STAT_FENCED_SEGMENTS] = "fenced_segments",
 	[TCP_NSR_A_STAT_NO_SOCKET_DROPS] = "no_socket_drops", [TCP_NSR_A_STAT_FROZEN_DROPS] = "frozen_drops",
 	[TCP_NSR_A_STAT_LEASE_LAPSES] = "lease_lapses",
+	[TCP_NSR_A_STAT_ACKS_HELD] = "acks_held", [TCP_NSR_A_STAT_ACKS_CLAMPED] = "acks_clamped",
 };
 
 #define WORD(table, i)	((size_t)(i) < sizeof(table) / sizeof(*(table)) && (table)[i] ? (table)[i] : "?")
@@ -132,6 +134,10 @@ static json_t *group_json(struct group *g)
 		      "state_records", (json_int_t)nsr_store_nr_states(g->store),
 		      "lag_records", (json_int_t)sync_lag_records(g),
 		      "peer", peer_json(g));
+	if (o && group_owns_conns(g)) {
+		json_object_set_new(o, "gates", json_string(gate_group_closed(g) ? "closed" : "open"));
+		json_object_set_new(o, "unprotected_conns", json_integer(gate_unprotected(g)));
+	}
 	if (o && group_mac(g))
 		json_object_set_new(o, "mac", hex(group_mac(g), 6, ':'));
 	return o;
@@ -154,6 +160,27 @@ json_t *show_groups(struct nsrd *n)
 
 /* ---- connections ---- */
 
+/* Would it survive the death of the active now, as its mode promises? */
+static bool conn_protected(const struct group *g, const struct nsr_store_conn *c)
+{
+	const struct shadow *s = c->priv;
+
+	if (!group_owns_conns(g))
+		return s && s->injected && !(c->flags & TCP_NSR_CONN_F_UNPROTECTED);
+	return role_protected(&g->role) && (c->mode != TCP_NSR_MODE_LOSSLESS || gate_holds(g, c));
+}
+
+static const char *conn_reason(const struct group *g, const struct nsr_store_conn *c)
+{
+	if (conn_protected(g, c))
+		return "";
+	if (!group_owns_conns(g))
+		return c->flags & TCP_NSR_CONN_F_UNPROTECTED ? "the active says so" : "no shadow";
+	if (c->mode == TCP_NSR_MODE_LOSSLESS && !gate_holds(g, c))
+		return gate_reason(g, c);
+	return "no standby is ready";
+}
+
 static json_t *conn_json(struct group *g, const struct nsr_store_conn *c)
 {
 	const struct shadow *s = c->priv;
@@ -172,12 +199,15 @@ static json_t *conn_json(struct group *g, const struct nsr_store_conn *c)
 		      "gap", WORD(gaps, c->gap),
 		      "phase", owns || (s && s->injected) ? WORD(phases, phase) : "missing",
 		      "claimed", owns || (s && s->claimed),
-		      "protected", owns ? role_protected(&g->role) : s && s->injected,
+		      "protected", conn_protected(g, c),
 		      "rcv_nxt", (json_int_t)c->rcv_nxt, "snd_una", (json_int_t)c->snd_una,
 		      "write_seq", (json_int_t)c->write_seq, "tail",
 		      (json_int_t)(c->has_rcv ? c->rcv_tail_end - c->rcv_consumed : 0));
 	if (!o)
 		return NULL;
+	json_object_set_new(o, "reason", json_string(conn_reason(g, c)));
+	if (c->has_journal)
+		json_object_set_new(o, "journal", json_integer((json_int_t)nsr_journal_len(&c->journal)));
 	if (c->app)
 		json_object_set_new(o, "application", json_string(c->app->name));
 	if (c->has_rcv)

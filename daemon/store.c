@@ -175,13 +175,14 @@ void store_conn_free(struct nsr_store_conn *c)
 		st->nr_conns--;
 	else
 		st->nr_waiting--;
-	st->bytes -= sizeof(*c) + c->rec_size + c->tail_size;
+	st->bytes -= sizeof(*c) + c->rec_size + c->tail_size + c->journal.size;
 	store_digest_sub(st, c->digest);
 	list_del(&c->node);
 	table_del(&st->by_id, &c->id_node);
 	table_del(&st->by_tuple, &c->tuple_node);
 	free(c->rec);
 	free(c->tail_buf);
+	nsr_journal_free(&c->journal);
 	free(c);
 }
 

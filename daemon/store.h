@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "../uapi/nsr_app.h"
+#include "../lib/journal.h"
 #include "../uapi/tcp_nsr.h"
 #include "list.h"
 
@@ -48,7 +49,7 @@ struct nsr_store_app {
 /**
  * struct nsr_store_conn - a replicated connection
  *
- * Readable for all; written by store.c, but for @priv, @app_priv.
+ * Readable for all; written by store.c, but for @priv, @app_priv, @gate.
  *
  * @rec, @rec_len: the connection record: CONN_ADD and what CONN_CHANGE brought since, one attribute of a
  *	type, unknown ones kept. Fit to be the payload of a TCP_NSR_A_CONN.
@@ -56,6 +57,7 @@ struct nsr_store_app {
  * @app: owner, as its transactions say; NULL: nobody has attached it.
  * @rcv_consumed, @rcv_tail_end: vouched, if @has_rcv. What lies between them is in @tail.
  * @snd_written: vouched, if @has_snd.
+ * @journal: what was given to nsr_send() and the far end has not acknowledged, if @has_journal (lossless).
  */
 struct nsr_store_conn {
 	struct list_head node;		/* nsr_store_first_conn()... order of arrival */
@@ -84,14 +86,20 @@ struct nsr_store_conn {
 	uint8_t *tail;			/* rcv_tail_end - rcv_consumed bytes */
 	uint8_t *tail_buf;		/* private: where tail lies, and the size of it */
 	size_t tail_size;
+	bool has_journal;
+	struct journal journal;
 
 	void *priv;			/* group.c: what it injected */
 	void *app_priv;			/* app.c: who has it */
+	struct gate *gate;		/* gate.c: of an own connection */
 	uint32_t mark, pos_mark, add_mark;	/* private: sweep */
 	struct {			/* private: a transaction being checked */
 		uint64_t consumed, end;
 		size_t tail;
 		bool has, first, touched;
+		uint64_t base, top;	/* of the journal */
+		size_t journal;
+		bool has_journal;
 	} plan;
 	uint64_t digest[4];
 };
@@ -130,7 +138,7 @@ struct nsr_store_caps {
 	size_t conns;			/* connections; 65536 */
 	size_t waiting;			/* of them waiting for their CONN_ADD; 4096 */
 	size_t states;			/* 4 Mi */
-	size_t bytes;			/* values, keys, tails and records; 2 GiB */
+	size_t bytes;			/* values, keys, tails, journals and records; 2 GiB */
 	size_t apps;			/* application names; 64 */
 };
 
@@ -161,7 +169,8 @@ struct nsr_store_conn *nsr_store_conn_find_tuple(struct nsr_store *st, const str
  * nsr_store_txn() - apply one whole transaction, or nothing of it
  * @ops, @len: NSR_APP_A_OP attributes in order; connections named by CONN_ID
  *
- * Received bytes behind a hole (DATA_POS above what is held) are not held: rcv_tail_end stops there.
+ * Received bytes behind a hole (DATA_POS above what is held) are not held: rcv_tail_end stops there. A journal
+ * has no holes either: what does not join what is held takes its place. Kept for mode lossless only.
  */
 int nsr_store_txn(struct nsr_store *st, const char *app, const void *ops, size_t len);
 

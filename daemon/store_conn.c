@@ -27,6 +27,7 @@ static const uint8_t lengths[TCP_NSR_A_CONN_MAX + 1] = {
 	[TCP_NSR_A_CONN_PHASE] = 1, [TCP_NSR_A_CONN_ADOPTED_BY] = 1, [TCP_NSR_A_CONN_CLOSE_CAUSE] = 1,
 	[TCP_NSR_A_CONN_RCV_MISSING] = 8, [TCP_NSR_A_CONN_SND_MISSING] = 8,
 	[TCP_NSR_A_CONN_RCV_UNCERTAIN] = 8, [TCP_NSR_A_CONN_SND_UNCERTAIN] = 1,
+	[TCP_NSR_A_CONN_GATE] = 8, [TCP_NSR_A_CONN_GATE_OPEN] = 1,
 };
 
 static int record_check(struct nsr_store *st, const void *rec, size_t len, uint64_t *id)
@@ -245,6 +246,18 @@ static int conn_take(struct nsr_store_conn *c, const struct merge *m)
 	return 0;
 }
 
+void store_journal_rest(struct nsr_store_conn *c)
+{
+	size_t size = c->journal.size;
+
+	if (c->present && c->mode != TCP_NSR_MODE_LOSSLESS) {
+		c->has_journal = false;
+		nsr_journal_init(&c->journal, 0);
+	}
+	nsr_journal_rest(&c->journal);
+	c->store->bytes -= size - c->journal.size;
+}
+
 static void conn_appear(struct nsr_store_conn *c)
 {
 	struct nsr_store *st = c->store;
@@ -268,6 +281,8 @@ static void conn_renew(struct nsr_store_conn *c)
 	c->has_rcv = c->has_snd = false;
 	c->rcv_consumed = c->rcv_tail_end = c->snd_written = 0;
 	c->tail = c->tail_buf;
+	c->has_journal = false;
+	nsr_journal_init(&c->journal, 0);
 	c->app = NULL;
 }
 
@@ -316,6 +331,10 @@ int nsr_store_conn_upsert(struct nsr_store *st, const void *rec, size_t len, boo
 	}
 	if (fresh)
 		conn_appear(c);
+	/* The far end has it: a cursor is as good a word for that as the application's. */
+	if (c->has_journal && c->has & 1ull << TCP_NSR_A_CONN_SND_UNA)
+		nsr_journal_trim(&c->journal, c->snd_una);
+	store_journal_rest(c);
 	store_conn_digest(c);
 	if (fresh && st->ops.conn_added)
 		st->ops.conn_added(st->data, c);

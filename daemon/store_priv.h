@@ -55,6 +55,8 @@ static inline size_t store_state_size(const struct nsr_store_state *s)
 	return sizeof(*s) + s->key_len + s->value_len;
 }
 
+/* The journal needs no memory (any more): empty, or not kept at all. */
+void store_journal_rest(struct nsr_store_conn *c);
 void store_conn_digest(struct nsr_store_conn *c);	/* anew, after a change */
 void store_state_digest(struct nsr_store *st, struct nsr_store_state *s);
 void store_digest_sub(struct nsr_store *st, uint64_t digest[4]);	/* and set to 0 */

@@ -120,6 +120,23 @@ static void plan_advance(struct nsr_store_conn *c, const struct op *op, size_t l
 		c->plan.end = end;
 }
 
+static void plan_touch(const struct plan *p, struct nsr_store_conn *c)
+{
+	if (c->plan.touched)
+		return;
+	c->plan.touched = true;
+	/* the first word in a sweep is absolute: what stands here may be of another reign */
+	c->plan.first = c->pos_mark != p->st->mark;
+	c->plan.has = c->has_rcv;
+	c->plan.consumed = c->rcv_consumed;
+	c->plan.end = c->rcv_tail_end;
+	c->plan.tail = 0;
+	c->plan.has_journal = c->has_journal;
+	c->plan.base = c->journal.base;
+	c->plan.top = c->journal.end;
+	c->plan.journal = 0;
+}
+
 static int plan_conn(struct plan *p, struct op *op)
 {
 	struct nsr_store_conn *c = op->conn;
@@ -129,15 +146,11 @@ static int plan_conn(struct plan *p, struct op *op)
 		return bad(p, "DATA without DATA_POS");
 	if (op->w.data_pos + len < op->w.data_pos)
 		return bad(p, "DATA_POS too large");
-	if (!c->plan.touched) {
-		c->plan.touched = true;
-		/* the first word in a sweep is absolute: what stands here may be of another reign */
-		c->plan.first = c->pos_mark != p->st->mark;
-		c->plan.has = c->has_rcv;
-		c->plan.consumed = c->rcv_consumed;
-		c->plan.end = c->rcv_tail_end;
-		c->plan.tail = 0;
-	}
+	plan_touch(p, c);
+	if (op_has(op, NSR_APP_A_RCV_CONSUMED) && c->plan.first)
+		c->plan.has_journal = false;
+	if (op_has(op, NSR_APP_A_SND_ACKED) && c->plan.has_journal && op->w.snd_acked > c->plan.base)
+		c->plan.base = op->w.snd_acked < c->plan.top ? op->w.snd_acked : c->plan.top;
 	plan_advance(c, op, len);
 	if (c->plan.end - c->plan.consumed > NSR_STORE_TAIL_MAX)
 		return store_fail(p->st, -EBADMSG, "connection %016llx: %llu bytes received and not "
@@ -238,8 +251,91 @@ static void carry_conn(struct plan *p, const struct op *op)
 		c->has_snd = true;
 		c->snd_written = op->w.snd_written;
 	}
+	if (consumed && first)
+		c->has_journal = false;
+	if (op_has(op, NSR_APP_A_SND_ACKED) && c->has_journal)
+		nsr_journal_trim(&c->journal, op->w.snd_acked);
 	if (consumed)
 		c->pos_mark = p->st->mark;
+}
+
+/* ---- journal ---- */
+
+static bool keeps_journal(const struct nsr_store_conn *c)
+{
+	return !c->present || c->mode == TCP_NSR_MODE_LOSSLESS;
+}
+
+/* It joins what is held, so that no byte in between is lacking. */
+static bool joins(bool has, uint64_t base, uint64_t end, uint64_t pos)
+{
+	return has && pos >= base && pos <= end;
+}
+
+static int plan_journal(struct plan *p, struct op *op)
+{
+	struct nsr_store_conn *c = op->conn;
+	uint64_t end = op->w.data_pos + op->w.data_len;
+
+	if (!c)
+		return bad(p, "a journal of no connection");
+	if (end < op->w.data_pos)
+		return bad(p, "DATA_POS too large");
+	plan_touch(p, c);
+	if (!keeps_journal(c))
+		return 0;
+	if (!joins(c->plan.has_journal, c->plan.base, c->plan.top, op->w.data_pos))
+		c->plan.base = c->plan.top = op->w.data_pos;
+	c->plan.has_journal = true;
+	if (end > c->plan.top)
+		c->plan.top = end;
+	if (c->plan.top - c->plan.base > NSR_APP_JOURNAL_MAX)
+		return store_fail(p->st, -EBADMSG, "connection %016llx: %llu bytes sent and not acknowledged, "
+				  "more than %u", (unsigned long long)c->id,
+				  (unsigned long long)(c->plan.top - c->plan.base), NSR_APP_JOURNAL_MAX);
+	if (c->plan.top - c->plan.base > c->plan.journal)
+		c->plan.journal = c->plan.top - c->plan.base;
+	return 0;
+}
+
+/* Likewise for the longest journal. */
+static int reserve_journal(struct plan *p, struct nsr_store_conn *c)
+{
+	size_t size = c->journal.size;
+
+	if (c->plan.journal <= size)
+		return 0;
+	if (p->st->bytes + 2 * c->plan.journal > p->st->caps.bytes)
+		return store_fail(p->st, -ENOSPC, "the store is full: %zu bytes", p->st->bytes);
+	if (nsr_journal_reserve(&c->journal, c->plan.journal))
+		return store_fail(p->st, -ENOMEM, "out of memory for %zu bytes sent", c->plan.journal);
+	p->st->bytes += c->journal.size - size;
+	return 0;
+}
+
+static void carry_journal(const struct op *op)
+{
+	struct nsr_store_conn *c = op->conn;
+	struct journal *j = &c->journal;
+	uint64_t pos = op->w.data_pos;
+	const struct nlattr *attr;
+
+	if (!keeps_journal(c))
+		return;
+	if (!joins(c->has_journal, j->base, j->end, pos))
+		nsr_journal_init(j, pos);
+	c->has_journal = true;
+	mnl_attr_for_each_nested(attr, op->w.attr) {
+		size_t n = attr_len(attr), skip;
+
+		if (mnl_attr_get_type(attr) != NSR_APP_A_DATA)
+			continue;
+		if (pos + n > j->end) {
+			skip = j->end - pos;
+			nsr_journal_append(j, (const uint8_t *)attr_data(attr) + skip, n - skip);
+		}
+		pos += n;
+	}
 }
 
 /* ---- the whole ---- */
@@ -286,7 +382,7 @@ static int plan_op(struct plan *p, const struct nlattr *attr)
 	p->last = NULL;
 	if (op->w.kind == NSR_APP_OP_CONN)
 		return plan_conn(p, op);
-	return 0;
+	return op->w.kind == NSR_APP_OP_JOURNAL ? plan_journal(p, op) : 0;
 }
 
 static int plan_room(struct plan *p)
@@ -333,12 +429,17 @@ static int plan_all(struct plan *p, const void *ops, size_t len)
 	/* at once: a chain that grows with the transaction makes it cost the square of its length */
 	if (p->states && table_room(&st->by_key, p->states))
 		return store_fail(st, -ENOMEM, "out of memory for %zu keys", p->states);
-	for (i = 0; i < p->nr; i++)
-		if (p->ops[i].w.kind == NSR_APP_OP_CONN) {
-			err = reserve_tail(p, p->ops[i].conn);
-			if (err)
-				return err;
-		}
+	for (i = 0; i < p->nr; i++) {
+		struct nsr_store_conn *c = p->ops[i].conn;
+
+		if (!c || !c->plan.touched)
+			continue;
+		err = reserve_tail(p, c);
+		if (!err)
+			err = reserve_journal(p, c);
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
@@ -400,7 +501,8 @@ static void carry_out(struct plan *p)
 			carry_put(p, op);
 		else if (op->w.kind == NSR_APP_OP_DEL)
 			carry_del(p, op);
-		/* JOURNAL: without an ACK gate no byte waits for it */
+		else if (op->w.kind == NSR_APP_OP_JOURNAL)
+			carry_journal(op);
 	}
 	for (i = 0; i < p->nr; i++) {
 		struct nsr_store_conn *c = p->ops[i].conn;
@@ -408,6 +510,7 @@ static void carry_out(struct plan *p)
 		if (!c || !c->plan.touched)
 			continue;
 		c->plan.touched = false;
+		store_journal_rest(c);
 		store_conn_digest(c);
 		if (c->present && st->ops.conn_changed)
 			st->ops.conn_changed(st->data, c);

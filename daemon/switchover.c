@@ -94,22 +94,31 @@ static void final_each(const struct nlattr *conn, void *data)
 {
 	const struct nlattr *tb[TCP_NSR_A_CONN_MAX + 1], *a;
 	struct final *f = data;
+	struct nsr_store_conn *c;
+	uint32_t flags;
 	bool exact;
 	size_t nest;
 
 	if (!genl_parse_nested(conn, tb, TCP_NSR_A_CONN_MAX) || !tb[TCP_NSR_A_CONN_ID])
 		return;
-	exact = is_exact(nsr_store_conn_find(f->g->store, genl_u64(tb[TCP_NSR_A_CONN_ID])), tb);
+	c = nsr_store_conn_find(f->g->store, genl_u64(tb[TCP_NSR_A_CONN_ID]));
+	exact = is_exact(c, tb);
 	if (exact)
 		f->exact++;
 	else
 		f->other++;
 	nest = attr_nest_start(f->out, TCP_NSR_A_CONN);
 	mnl_attr_for_each_nested(a, conn)
-		if (mnl_attr_get_type(a) != TCP_NSR_A_CONN_FLAGS)
+		if (mnl_attr_get_type(a) != TCP_NSR_A_CONN_FLAGS && mnl_attr_get_type(a) != TCP_NSR_A_CONN_GATE &&
+		    mnl_attr_get_type(a) != TCP_NSR_A_CONN_GATE_OPEN)
 			attr_put(f->out, (uint16_t)mnl_attr_get_type(a), attr_data(a), attr_len(a));
-	attr_put_u32(f->out, TCP_NSR_A_CONN_FLAGS, (genl_u32(tb[TCP_NSR_A_CONN_FLAGS]) & ~TCP_NSR_CONN_F_EXACT) |
-		     (exact ? TCP_NSR_CONN_F_EXACT : 0));
+	flags = genl_u32(tb[TCP_NSR_A_CONN_FLAGS]) & ~(TCP_NSR_CONN_F_EXACT | TCP_NSR_CONN_F_UNPROTECTED);
+	/* What is proven complete needs no other promise. */
+	if (exact)
+		flags |= TCP_NSR_CONN_F_EXACT;
+	else if (c)
+		flags |= c->flags & TCP_NSR_CONN_F_UNPROTECTED;
+	attr_put_u32(f->out, TCP_NSR_A_CONN_FLAGS, flags);
 	attr_nest_end(f->out, nest);
 }
 

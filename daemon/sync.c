@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "gate.h"
 #include "heartbeat.h"
 #include "sync.h"
 
@@ -37,14 +38,18 @@ static void store_conn_added(void *data, struct nsr_store_conn *c)
 
 	if (s->remote)
 		group_conn_added(s->g, c);
+	else
+		gate_changed(s->g, c);
 }
 
 static void store_conn_changed(void *data, struct nsr_store_conn *c)
 {
 	struct sync_group *s = data;
 
-	if (!s->remote)
+	if (!s->remote) {
+		gate_changed(s->g, c);
 		return;
+	}
 	group_conn_changed(s->g, c);
 	app_conn_known(s->g, c);
 }
@@ -55,6 +60,7 @@ static void store_conn_removed(void *data, struct nsr_store_conn *c)
 
 	group_conn_removed(s->g, c);
 	app_conn_forget(s->g, c);
+	gate_forget(c);
 }
 
 /* An application's snapshot did not name it: gone at the peer too. */
@@ -103,7 +109,12 @@ struct sync_group *sync_group_create(struct group *g)
 	ev_timer_init(&s->pump, sync_pump, 0., 0.);
 	s->pump.data = s;
 	g->store = nsr_store_create(NULL, &store_ops, s);
-	if (!g->store) {
+	g->gates = gate_group_create(g);
+	if (!g->store || !g->gates) {
+		nsr_store_destroy(g->store);
+		gate_group_destroy(g->gates);
+		g->store = NULL;
+		g->gates = NULL;
 		free(s);
 		return NULL;
 	}
@@ -127,14 +138,21 @@ static void acks_release(struct sync_group *s, uint64_t upto)
 void sync_stop(struct sync_group *s)
 {
 	bool ended = s->step == SYNC_ENDED;
+	struct sync_ack *a;
 
 	s->live = false;
 	s->step = SYNC_NONE;
 	s->handover_seq = 0;
 	nsr_store_cursor_stop(&s->cursor);
 	ev_timer_stop(s->g->nsrd->loop, &s->pump);
-	/* nobody will acknowledge these; what waits for them waits for a standby that is not there */
-	acks_release(s, UINT64_MAX);
+	/*
+	 * Whoever had a part of these may take over as long as the gates are closed: they wait until the gates
+	 * open, or until the next snapshot has them.
+	 */
+	list_for_each(a, &s->acks, node)
+		a->seq = UINT64_MAX;
+	if (!gate_group_closed(s->g))
+		acks_release(s, UINT64_MAX);
 	if (ended)
 		app_conn_status(s->g, 0);
 }
@@ -152,6 +170,8 @@ void sync_group_destroy(struct sync_group *s)
 	s->step = SYNC_NONE;		/* nsrd ends: nobody is told */
 	sync_stop(s);
 	sync_in_reset(s);
+	gate_group_destroy(s->g->gates);
+	s->g->gates = NULL;
 	nsr_store_destroy(s->g->store);
 	s->g->store = NULL;
 	s->g->sync = NULL;
@@ -184,9 +204,14 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 {
 	struct sync_group *s = g->sync;
 	struct nsr_store_conn *fresh = NULL;
+	const struct nlattr *told = conn;
+	struct attr_buf amended = { 0 };
+	uint64_t seq = 0;
 	uint16_t type;
 	int err;
 
+	if (cmd != TCP_NSR_CMD_CONN_DEL_NTF && gate_amend(g, conn, &amended))
+		conn = (const struct nlattr *)amended.data;
 	if (cmd == TCP_NSR_CMD_CONN_DEL_NTF) {
 		type = NSR_FRAME_CONN_DEL;
 		err = nsr_store_conn_del(g->store, conn_id(conn));
@@ -197,8 +222,10 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 		bool add = cmd == TCP_NSR_CMD_CONN_ADD_NTF;
 
 		/* cursors of a connection that has ended: the kernel's last word crossed ours */
-		if (!add && !known)
+		if (!add && !known) {
+			attr_buf_free(&amended);
 			return;
+		}
 		type = add ? NSR_FRAME_CONN_ADD : NSR_FRAME_CONN_CHANGE;
 		err = nsr_store_conn_upsert(g->store, attr_data(conn), attr_len(conn), add,
 					    known ? NULL : &fresh);
@@ -207,8 +234,12 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 		log_warn("group %s: connections are not replicated: %s", g->cfg->name,
 			 nsr_store_error(g->store));
 	s->refusing = err;
+	if (amended.len && !err)
+		gate_told(g, told);
 	if (!err && s->live)
-		send_conn(s, type, conn);
+		seq = send_conn(s, type, conn);
+	gate_sent(g, seq);
+	attr_buf_free(&amended);
 	if (fresh)
 		app_conn_known(g, fresh);
 }
@@ -251,7 +282,9 @@ static void ack_later(struct sync_group *s, const char *app, uint64_t txn, uint6
 	struct sync_ack *a = calloc(1, sizeof(*a));
 
 	if (!a) {
-		link_reset(sync_link(s), "out of memory for a transaction");
+		/* never acknowledged: the application's later ones stand for it */
+		log_warn("group %s: out of memory: transaction %llu is acknowledged late", s->g->cfg->name,
+			 (unsigned long long)txn);
 		return;
 	}
 	a->seq = seq;
@@ -270,10 +303,13 @@ int sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, si
 		return err;
 	if (s->live)
 		seq = sync_send_txn(s, app, txn, ops, len);
-	if (seq && s->step == SYNC_ENDED)
+	gate_sent(g, seq);
+	if (!gate_group_closed(g))
+		app_txn_acked(g, app, txn);
+	else if (seq && s->step == SYNC_ENDED)
 		ack_later(s, app, txn, seq);
 	else
-		app_txn_acked(g, app, txn);
+		ack_later(s, app, txn, UINT64_MAX);
 	return 0;
 }
 
@@ -342,6 +378,21 @@ void sync_stop_snapshot(struct group *g)
 	sync_stop(g->sync);
 }
 
+void sync_gates_opened(struct group *g)
+{
+	acks_release(g->sync, UINT64_MAX);
+}
+
+/* What waited for a standby is in the snapshot. */
+void sync_acks_ended(struct sync_group *s, uint64_t seq)
+{
+	struct sync_ack *a;
+
+	list_for_each(a, &s->acks, node)
+		if (a->seq == UINT64_MAX)
+			a->seq = seq;
+}
+
 /* ---- standby ---- */
 
 void sync_ask_snapshot(struct group *g, uint32_t ask)
@@ -361,6 +412,7 @@ void sync_drop_data(struct group *g)
 {
 	sync_in_reset(g->sync);
 	g->sync->whole = false;
+	acks_release(g->sync, UINT64_MAX);
 	nsr_store_clear(g->store);
 }
 
@@ -439,6 +491,9 @@ void sync_link_acked(struct nsrd *n, uint64_t seq)
 	list_for_each(g, &n->groups, node) {
 		struct sync_group *s = g->sync;
 
+		/* ORDER: the ACKs of what is held before the answers to it: one segment for both */
+		gate_acked(g, seq);
+		gate_flush(g);
 		acks_release(s, seq);
 		if (s->handover_seq && s->handover_seq <= seq) {
 			s->handover_seq = 0;

@@ -57,6 +57,8 @@ void sync_begin(struct attr_buf *b, const struct group *g);
 uint64_t sync_send(struct sync_group *s, uint16_t type, struct attr_buf *b);
 /* One transaction, in as many frames as it takes; sequence number of the last. */
 uint64_t sync_send_txn(struct sync_group *s, const char *app, uint64_t txn, const void *ops, size_t len);
+/* Transactions that no standby had are in the snapshot whose END is record seq. */
+void sync_acks_ended(struct sync_group *s, uint64_t seq);
 /* Only as long as the peer listens. */
 void sync_stop(struct sync_group *s);
 void sync_pump(struct ev_loop *loop, ev_timer *w, int revents);

@@ -5,6 +5,7 @@
  * again by the walk, as it is then: upserts by key, so both orders end the same.
  */
 #include <string.h>
+#include "gate.h"
 #include "sync.h"
 
 #define CHUNK		(128u << 10)	/* bytes of one turn, about */
@@ -19,7 +20,7 @@ void sync_pump_soon(struct sync_group *s)
 	}
 }
 
-/* Owner, vouched positions and the tail, as a transaction that brings all of it. */
+/* Owner, vouched positions and the tail, as a transaction that brings all of it; then the journal. */
 static void put_positions(struct attr_buf *b, const struct nsr_store_conn *c)
 {
 	uint64_t len = c->has_rcv ? c->rcv_tail_end - c->rcv_consumed : 0, at = 0;
@@ -36,6 +37,8 @@ static void put_positions(struct attr_buf *b, const struct nsr_store_conn *c)
 		}
 		if (c->has_snd)
 			attr_put_u64(b, NSR_APP_A_SND_WRITTEN, c->snd_written);
+		if (c->has_journal)
+			attr_put_u64(b, NSR_APP_A_SND_ACKED, c->journal.base);
 		if (n) {
 			attr_put_u64(b, NSR_APP_A_DATA_POS, c->rcv_consumed + at);
 			attr_put(b, NSR_APP_A_DATA, c->tail + at, n);
@@ -43,6 +46,26 @@ static void put_positions(struct attr_buf *b, const struct nsr_store_conn *c)
 		attr_nest_end(b, nest);
 		at += n;
 	} while (at < len);
+}
+
+static void put_journal(struct attr_buf *b, const struct nsr_store_conn *c)
+{
+	const struct journal *j = &c->journal;
+	uint64_t pos = j->base;
+	size_t n;
+
+	for (; c->has_journal && pos < j->end; pos += n) {
+		const uint8_t *p = nsr_journal_at(j, pos, &n);
+		size_t nest = attr_nest_start(b, NSR_APP_A_OP);
+
+		if (n > TAIL_CHUNK)
+			n = TAIL_CHUNK;
+		attr_put_u8(b, NSR_APP_A_OP_KIND, NSR_APP_OP_JOURNAL);
+		attr_put_u64(b, NSR_APP_A_CONN_ID, c->id);
+		attr_put_u64(b, NSR_APP_A_DATA_POS, pos);
+		attr_put(b, NSR_APP_A_DATA, p, n);
+		attr_nest_end(b, nest);
+	}
 }
 
 static size_t send_conn(struct sync_group *s, const struct nsr_store_conn *c)
@@ -56,6 +79,7 @@ static size_t send_conn(struct sync_group *s, const struct nsr_store_conn *c)
 	if (!c->app)
 		return sent;
 	put_positions(&b, c);
+	put_journal(&b, c);
 	sent += b.len;
 	if (b.failed)
 		link_reset(sync_link(s), "out of memory for a snapshot");
@@ -185,9 +209,11 @@ void sync_end_snapshot(struct group *g, struct nsr_term term, uint32_t epoch, ui
 	struct sync_group *s = g->sync;
 	uint8_t digest[NSR_STORE_DIGEST];
 	struct attr_buf b = { 0 };
+	uint64_t seq;
 
 	if (s->step != SYNC_SENT || ask != s->ask_out)
 		return;
+	gate_close_all(g);
 	nsr_store_digest(g->store, digest);
 	sync_begin(&b, g);
 	attr_put_u32(&b, NSR_SYNC_A_ASK, ask);
@@ -195,7 +221,9 @@ void sync_end_snapshot(struct group *g, struct nsr_term term, uint32_t epoch, ui
 	attr_put_u32(&b, TCP_NSR_A_TERM_OWNER, term.owner);
 	attr_put_u32(&b, TCP_NSR_A_EPOCH, epoch);
 	attr_put(&b, NSR_SYNC_A_DIGEST, digest, sizeof(digest));
-	sync_send(s, NSR_FRAME_SNAPSHOT_END, &b);
 	s->step = SYNC_ENDED;
+	/* ORDER: from the END on the standby may take over; who has to wait for it is told before */
 	app_conn_status(g, 0);
+	seq = sync_send(s, NSR_FRAME_SNAPSHOT_END, &b);
+	sync_acks_ended(s, seq ? seq : UINT64_MAX);
 }

@@ -30,6 +30,13 @@ struct box {
 	bool hold_end;			/* the role machine does not end the snapshot by itself */
 	bool inject;			/* shadows are made: /dev/null stands for them */
 	uint64_t last_claimed, last_released;
+	/* the kernel */
+	struct box_gate {
+		uint64_t id, gate;	/* as CONN_SET brought them */
+		bool open;
+		uint64_t wup, una, seq;	/* what it answers when it is asked */
+	} gates[8];
+	unsigned int batches;
 };
 
 extern struct ev_loop *box_loop;
@@ -51,6 +58,8 @@ void box_exit(struct box *b);
 	}									\
 } while (0)
 extern ev_timer box_tick;			/* wakes the loop, so that box_until() looks again */
+struct box_gate *box_gate(struct box *b, uint64_t id);	/* made if new */
+void box_gates(struct box *b, bool open);	/* the role machine's word */
 void box_turns(unsigned int n);			/* lets the loop turn */
 
 void box_conn(struct box *b, uint8_t cmd, struct attr_buf rec);	/* an event of the kernel; frees rec */

@@ -116,3 +116,24 @@ void op_conn(struct attr_buf *b, uint64_t conn, uint64_t consumed, uint64_t writ
 	attr_nest_end(b, nest);
 	assert_false(b->failed);
 }
+
+void op_journal(struct attr_buf *b, uint64_t conn, uint64_t pos, const void *data, size_t len)
+{
+	size_t nest = op_begin(b, NSR_APP_OP_JOURNAL, conn);
+
+	attr_put_u64(b, NSR_APP_A_DATA_POS, pos);
+	attr_put(b, NSR_APP_A_DATA, data, len);
+	attr_nest_end(b, nest);
+	assert_false(b->failed);
+}
+
+void op_acked(struct attr_buf *b, uint64_t conn, uint64_t consumed, uint64_t written, uint64_t acked)
+{
+	size_t nest = op_begin(b, NSR_APP_OP_CONN, conn);
+
+	attr_put_u64(b, NSR_APP_A_RCV_CONSUMED, consumed);
+	attr_put_u64(b, NSR_APP_A_SND_WRITTEN, written);
+	attr_put_u64(b, NSR_APP_A_SND_ACKED, acked);
+	attr_nest_end(b, nest);
+	assert_false(b->failed);
+}

@@ -33,6 +33,10 @@ void op_del(struct attr_buf *b, uint64_t conn, const char *key);
 void op_conn(struct attr_buf *b, uint64_t conn, uint64_t consumed, uint64_t written, uint64_t pos,
 	     const void *data, size_t len);
 
+void op_journal(struct attr_buf *b, uint64_t conn, uint64_t pos, const void *data, size_t len);
+/* positions, and what the far end has acknowledged */
+void op_acked(struct attr_buf *b, uint64_t conn, uint64_t consumed, uint64_t written, uint64_t acked);
+
 #define assert_digest_equal(a, b) do {						\
 	uint8_t d1[NSR_STORE_DIGEST], d2[NSR_STORE_DIGEST];			\
 	nsr_store_digest(a, d1);						\

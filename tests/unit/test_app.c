@@ -2,6 +2,7 @@
 /* The application socket: an active box and a standby one, with clients that speak (and misspeak) for libnsr. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -656,8 +657,91 @@ static void takeover_tells_role_then_tail_then_resumed(void **unused)
 	app_conn_resumed(&b.g, c, true);	/* once is enough */
 	expect_nothing(&c1);			/* no SNAPSHOT either: the store has it all */
 	put(&c1, 1, 1, 0, "bound", "goes on");
+	/* the box of before may come back as long as the gates are closed */
+	expect_nothing(&c1);
+	box_gates(&b, true);
 	expect(&c1, NSR_APP_TXN_ACK);
 	assert_memory_equal(state_of(&b, "app", "bound")->value, "goes on", 7);
+	hang_up(&c1);
+}
+
+/* The journal from where the far end is, before RESUMED; and whether nsrd's word is to be waited for. */
+static void takeover_brings_the_journal(void **unused)
+{
+	static const uint64_t far[] = { 105, 100, 110, 99, 111 };
+	struct nsr_store_conn *c;
+	struct attr_buf ops = { 0 }, rec;
+	int fds[5];
+
+	(void)unused;
+	for (uint64_t id = 1; id <= 5; id++) {
+		rec = rec_whole(id, 1);
+		attr_put_u8(&rec, TCP_NSR_A_CONN_MODE, TCP_NSR_MODE_LOSSLESS);
+		box_conn(&b, TCP_NSR_CMD_CONN_ADD_NTF, rec);
+		op_conn(&ops, id, 10, 110, 0, NULL, 0);
+		op_journal(&ops, id, 100, "0123456789", 10);
+	}
+	assert_int_equal(nsr_store_txn(b.g.store, "app", ops.data, ops.len), 0);
+	attr_buf_free(&ops);
+	hello(&c1, &b, "app");
+	b.g.role.state = ROLE_ACTIVE;
+	for (uint64_t id = 1; id <= 5; id++) {
+		c = nsr_store_conn_find(b.g.store, id);
+		fds[id - 1] = open("/dev/null", O_RDWR | O_CLOEXEC);
+		app_conn_added(&b.g, c, fds[id - 1]);
+		expect(&c1, NSR_APP_CONN_ADDED);
+		assert_int_equal(nsr_wire_u8(&c1.w, NSR_APP_A_MODE), TCP_NSR_MODE_LOSSLESS);
+		c->snd_una = far[id - 1];	/* as adopted */
+		close(fds[id - 1]);
+	}
+	app_role(&b.g, NSR_ROLE_ACTIVE, 6, 0);
+	expect(&c1, NSR_APP_ROLE);
+	expect(&c1, NSR_APP_SNAPSHOT);		/* this box never saw a snapshot's end */
+	for (uint64_t id = 1; id <= 5; id++) {
+		uint64_t pos = far[id - 1];
+
+		app_conn_resumed(&b.g, nsr_store_conn_find(b.g.store, id), false);
+		if (pos >= 100 && pos < 110) {
+			expect(&c1, NSR_APP_CONN_JOURNAL);
+			assert_int_equal(nsr_wire_u64(&c1.w, NSR_APP_A_DATA_POS), pos);
+			assert_int_equal(attr_len(c1.w.a[NSR_APP_A_DATA]), 110 - pos);
+			assert_memory_equal(attr_data(c1.w.a[NSR_APP_A_DATA]), &"0123456789"[pos - 100], 110 - pos);
+		}
+		expect(&c1, NSR_APP_CONN_RESUMED);
+		assert_int_equal(nsr_wire_u64(&c1.w, NSR_APP_A_SND_POS), pos);
+		assert_int_equal(nsr_wire_u64(&c1.w, NSR_APP_A_SND_WRITTEN), 110);
+		expect(&c1, NSR_APP_CONN_STATUS);
+		assert_int_equal(nsr_wire_u8(&c1.w, NSR_APP_A_PROTECTED), 1);
+	}
+	/* open gates: the application may go on without nsrd */
+	box_gates(&b, true);
+	app_conn_status(&b.g, 1);
+	expect(&c1, NSR_APP_CONN_STATUS);
+	assert_int_equal(nsr_wire_u8(&c1.w, NSR_APP_A_PROTECTED), 0);
+	assert_string_equal(nsr_wire_str(&c1.w, NSR_APP_A_TEXT), "no standby is in step");
+	hang_up(&c1);
+}
+
+/* More than one connection of others, and an application that has none. */
+static void others_connections_are_left_alone(void **unused)
+{
+	struct attr_buf ops = { 0 };
+
+	(void)unused;
+	for (uint64_t id = 1; id <= 3; id++) {
+		box_conn(&a, TCP_NSR_CMD_CONN_ADD_NTF, rec_whole(id, 1));
+		op_conn(&ops, id, 0, 0, 0, NULL, 0);
+	}
+	assert_int_equal(box_txn(&a, "app", 1, &ops), 0);
+	box_meet(&a, &b);
+	box_until(b.ends);
+	hello(&c1, &b, "another");
+	expect(&c1, NSR_APP_SYNCED);
+	hello(&c2, &b, "app");
+	expect_added(&c2, 1);
+	expect_added(&c2, 2);
+	expect_added(&c2, 3);
+	hang_up(&c2);
 	hang_up(&c1);
 }
 
@@ -909,7 +993,7 @@ int main(void)
 		T(a_standby_waits_for_a_snapshot_under_way),
 		T(a_standby_application_is_brought_up_in_order),
 		T(an_application_that_is_there_first_is_told_behind_the_snapshot),
-		T(takeover_tells_role_then_tail_then_resumed),
+		T(takeover_tells_role_then_tail_then_resumed), T(takeover_brings_the_journal), T(others_connections_are_left_alone),
 		T(an_application_that_comes_after_the_takeover_gets_its_legacy),
 		T(shadows_of_a_dead_application_are_made_anew),
 		T(a_slow_standby_application_costs_no_memory),

@@ -52,7 +52,7 @@ static void takes_all(void **state)
 	struct nsrd_config *c = load_text(FILE_OF(
 		"\tmac = macvlan\n\tmac-address = 02:00:5e:10:00:01\n\tauthority = none\n\tpriority = 9\n"
 		"\tinterval = 50ms\n\tdrain = 10ms\n\tleave-timeout = 3s\n\tsettle = 30s\n\tsegment-life = 2s\n"
-		"\tgap-bound = 60s\n\tprobe-rate = 500\n"
+		"\tgap-bound = 60s\n\tprobe-rate = 500\n\tcommit-timeout = 3s\n\ton-standby-loss = hold\n"
 		"\trule {\n\t\tlocal-address = 192.0.2.1\n\t\tlocal-port = 179\n\t\tremote = 198.51.100.0/24\n"
 		"\t\tremote-port = 1790\n\t\tapplication = bgp\n\t\tuser = root\n\t\tmode = naive\n\t\tgap = report\n"
 		"\t\tvrf = red\n\t}\n"
@@ -74,6 +74,8 @@ static void takes_all(void **state)
 	assert_int_equal(g->interval_ms, 50);
 	assert_int_equal(g->leave_timeout_ms, 3000);
 	assert_int_equal(g->probe_rate, 500);
+	assert_int_equal(g->commit_timeout_ms, 3000);
+	assert_true(g->hold);
 	assert_int_equal(g->nr_addrs, 2);
 	assert_int_equal(g->addrs[1].family, AF_INET6);
 	assert_int_equal(g->addrs[1].prefix_len, 64);
@@ -117,7 +119,9 @@ static void names_line_and_words(void **state)
 	refuses(FILE_OF("\tpriority = 300\n" RULE), "10", "priority 300", "0 to 255");
 	refuses(FILE_OF("\tpriority = high\n" RULE), "10", "priority", "whole number");
 	refuses(FILE_OF("\tmac-address = 01:00:5e:00:00:01\n" RULE), "10", "01:00:5e", "02:00:5e:10:00:01");
-	refuses(FILE_OF("\trule {\n\t\tmode = lossless\n"), "11", "lossless", "mode = adopt");
+	refuses(FILE_OF("\trule {\n\t\tmode = gainless\n"), "11", "gainless", "naive, adopt, lossless");
+	refuses(FILE_OF("\ton-standby-loss = stop\n" RULE), "10", "stop", "degrade, hold");
+	refuses(FILE_OF("\tcommit-timeout = 10ms\n" RULE), "14", "commit-timeout 10ms", "at least 100ms");
 	refuses(FILE_OF("\trule {\n\t\tlocal-port = 70000\n\t}\n"), "11", "70000", "1 to 65535");
 	refuses(FILE_OF("\trule {\n\t\tuser = nobody-at-all\n\t}\n"), "11", "nobody-at-all", "password database");
 	refuses(FILE_OF("\trule {\n\t\tremote = 10.0.0.0/33\n\t}\n"), "11", "10.0.0.0/33", "192.0.2.1/24");
@@ -130,6 +134,7 @@ static void names_line_and_words(void **state)
 static void checks_meaning(void **state)
 {
 	(void)state;
+	refuses("node-id = 7\n" GROUP("\ton-standby-loss = hold\n" RULE), "10", "without a peer", "degrade");
 	refuses(FILE_OF("\trule {\n\t\tmode = adopt\n\t}\n"), "12", "every connection", "local-port or remote-port");
 	refuses(FILE_OF("\trule {\n\t\tlocal-port = 1\n\t\tlocal-address = 192.0.2.9\n\t}\n"), "13", "192.0.2.9",
 		"one of its addresses");

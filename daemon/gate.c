@@ -468,6 +468,23 @@ void gate_close_all(struct group *g)
 			tell_standby(t);
 }
 
+void gate_stopped(struct group *g)
+{
+	struct gate *t;
+
+	list_for_each(t, &g->gates->all, node) {
+		drop_marks(t);
+		t->flag_seq = 0;
+		t->since = 0;
+	}
+}
+
+void gate_reign_over(struct group *g)
+{
+	gate_stopped(g);
+	g->gates->closed = false;
+}
+
 void gate_opened(struct group *g)
 {
 	struct gate_group *gg = g->gates;

@@ -40,7 +40,8 @@ void gate_changed(struct group *g, struct nsr_store_conn *c);
 void gate_forget(struct nsr_store_conn *c);
 /* The kernel's record, with where its gate is. */
 void gate_told(struct group *g, const struct nlattr *conn);
-/* What has changed is on the link now, up to record seq (0: no standby is in step). The peer has acknowledged. */
+/* What has changed is on the link now, up to record seq (0: no standby is in step, the next END has it). The peer
+ * has acknowledged. */
 void gate_sent(struct group *g, uint64_t seq);
 void gate_acked(struct group *g, uint64_t seq);
 /*
@@ -48,6 +49,9 @@ void gate_acked(struct group *g, uint64_t seq);
  * step is marked in the record, so that the standby knows it from the END on.
  */
 void gate_close_all(struct group *g);
+/* Nobody acknowledges any more: sequence numbers begin anew with the next link, and its snapshot. */
+void gate_stopped(struct group *g);
+void gate_reign_over(struct group *g);		/* this box owns no connections */
 void gate_opened(struct group *g);		/* behind the kernel's */
 void gate_turn(struct group *g, uint64_t now);	/* each interval: who waits too long, who has caught up */
 void gate_flush(struct group *g);		/* what has changed goes to the kernel, in one batch */

@@ -145,6 +145,7 @@ void sync_stop(struct sync_group *s)
 	s->handover_seq = 0;
 	nsr_store_cursor_stop(&s->cursor);
 	ev_timer_stop(s->g->nsrd->loop, &s->pump);
+	gate_stopped(s->g);
 	/*
 	 * Whoever had a part of these may take over as long as the gates are closed: they wait until the gates
 	 * open, or until the next snapshot has them.
@@ -238,7 +239,7 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 		gate_told(g, told);
 	if (!err && s->live)
 		seq = send_conn(s, type, conn);
-	gate_sent(g, seq);
+	gate_sent(g, s->step == SYNC_ENDED ? seq : 0);
 	attr_buf_free(&amended);
 	if (fresh)
 		app_conn_known(g, fresh);
@@ -303,7 +304,7 @@ int sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, si
 		return err;
 	if (s->live)
 		seq = sync_send_txn(s, app, txn, ops, len);
-	gate_sent(g, seq);
+	gate_sent(g, s->step == SYNC_ENDED ? seq : 0);
 	if (!gate_group_closed(g))
 		app_txn_acked(g, app, txn);
 	else if (seq && s->step == SYNC_ENDED)
@@ -413,6 +414,7 @@ void sync_drop_data(struct group *g)
 	sync_in_reset(g->sync);
 	g->sync->whole = false;
 	acks_release(g->sync, UINT64_MAX);
+	gate_reign_over(g);
 	nsr_store_clear(g->store);
 }
 

@@ -25,8 +25,8 @@
 #define APP_TXN_MAX	(64u << 20)	/* bytes of one transaction */
 #define APP_HELLO_S	5.0		/* s: a client that has not said HELLO by then is closed */
 /*
- * s: a rule matches, and yet the kernel has no record: it has ended, or is refused protection, or a new rule's scan
- * has not come to it. What the application says of other connections waits meanwhile, and is not replicated.
+ * s: a rule matches, and yet the kernel has no record, and its rules are new: their scan
+ * may not have come to it yet. What the application says of other connections waits meanwhile, and is not replicated.
  */
 #define APP_ATTACH_S	0.1
 

@@ -282,6 +282,8 @@ static bool rule_matches(const struct cfg_rule *r, const struct nsr_store_tuple 
 	       (!r->has_raddr || prefix_equal(r->raddr, t->raddr, r->raddr_len));
 }
 
+#define SCAN_NS		2000000000ull	/* for so long a new rule may be looking for connections that it matches */
+
 static struct nsr_store_conn *stored(struct group *g, const struct nsr_store_tuple *t, uint64_t cookie)
 {
 	struct nsr_store_conn *c = nsr_store_conn_find_tuple(g->store, t);
@@ -295,11 +297,12 @@ static void take_record(const struct nlattr *conn, void *data)
 	conns_event(data, TCP_NSR_CMD_CONN_ADD_NTF, conn);
 }
 
-/* An event may be under way, or lost: then the kernel's table has it. What it has not has ended. */
+/* An event may be under way, or lost: then the kernel's table has it. */
 struct nsr_store_conn *group_conn_lookup(struct group *g, const struct nsr_store_tuple *t, uint64_t cookie,
 					 const char **text)
 {
 	struct nsr_store_conn *c = stored(g, t, cookie);
+	int err;
 
 	*text = NULL;
 	if (!c) {
@@ -314,8 +317,15 @@ struct nsr_store_conn *group_conn_lookup(struct group *g, const struct nsr_store
 	}
 	for (size_t i = 0; i < g->cfg->nr_rules; i++)
 		if (rule_matches(&g->cfg->rules[i], t)) {
-			kernel_conn_find(g->nsrd->kernel, t, take_record, g);
-			return stored(g, t, cookie);
+			err = kernel_conn_find(g->nsrd->kernel, t, take_record, g);
+			c = stored(g, t, cookie);
+			/*
+			 * Not waited for: an application that is behind would fall further behind with each
+			 * short connection, and with it the replication of its other ones.
+			 */
+			if (!c && err == -ENOENT && nsrd_now() - group_priv(g)->rules_at > SCAN_NS)
+				*text = "the kernel does not protect it: it has ended, or see the group's counters";
+			return c;
 		}
 	*text = "no rule of the group matches it";
 	return NULL;

@@ -548,6 +548,7 @@ static int set_rules(struct group *g)
 	struct kernel *k = g->nsrd->kernel;
 	int err = 0, e;
 
+	group_priv(g)->rules_at = nsrd_now();
 	kernel_rules_get(k, g->cfg->id, mark_rule, seen);
 	for (size_t i = 0; i < g->cfg->nr_rules; i++) {
 		seen[g->cfg->rules[i].id] = 0;

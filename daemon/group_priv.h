@@ -76,6 +76,7 @@ struct group_priv {
 	struct attr_buf handed;		/* records of the hand-over */
 	char leave_text[200];		/* what became of the last switchover */
 	uint64_t inject_failed;
+	uint64_t rules_at;		/* ns: when the kernel got its rules */
 };
 
 static inline struct group_priv *group_priv(const struct group *g)

@@ -88,6 +88,14 @@ void nsr_adopt_doom(struct nsr_conn *conn, u8 cause)
 	nsr_probe_soon(conn);
 }
 
+/* The far end's FIN lies below F: the stack will never see it. */
+static void enter_close_wait(struct sock *sk)
+{
+	WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | RCV_SHUTDOWN);
+	sock_set_flag(sk, SOCK_DONE);
+	inet_sk_set_state(sk, TCP_CLOSE_WAIT);
+}
+
 /**
  * nsr_adopt_resume() - the rules need the hook no more
  * @conn: provisional connection, or one that is about to be; socket locked
@@ -99,9 +107,16 @@ void nsr_adopt_resume(struct nsr_conn *conn, struct sk_buff *skb)
 
 	nsr_conn_set_phase(conn, TCP_NSR_PHASE_RESUMED);
 	nsr_stat_inc(conn->group, TCP_NSR_A_STAT_RESUMED);
+	if (conn->fin_waits) {
+		conn->fin_waits = false;
+		enter_close_wait(sk);
+		sk->sk_state_change(sk);
+	}
 	if (skb && sk->sk_state == TCP_ESTABLISHED)
 		conn->orig_af_ops->sk_rx_dst_set(sk, skb);
 	nsr_shadow_restore(conn);
+	if (conn->gated)
+		nsr_gate_install(conn);
 }
 
 static int adopted_stat(u8 by)
@@ -136,7 +151,7 @@ static bool find_gaps(struct nsr_conn *conn, const struct nsr_floor *f, u8 by)
 	if (by == TCP_NSR_ADOPTED_FIRST)
 		return false;
 	/* The journal has the bytes, and an ACK heals. */
-	if (conn->rec.mode == TCP_NSR_MODE_LOSSLESS)
+	if (nsr_conn_is_lossless(conn))
 		return false;
 	unknown = cannot_be_known(conn, by);
 	conn->rcv_missing = f->missing;
@@ -156,21 +171,16 @@ static void count_gap(struct nsr_conn *conn, bool reset)
 	atomic64_add(bytes, &conn->group->stats[TCP_NSR_A_STAT_GAP_BYTES]);
 }
 
-/* The far end's FIN lies below F: the stack will never see it. */
-static void enter_close_wait(struct sock *sk)
-{
-	WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | RCV_SHUTDOWN);
-	sock_set_flag(sk, SOCK_DONE);
-	inet_sk_set_state(sk, TCP_CLOSE_WAIT);
-}
-
 /* Is there nothing left that the far end could have sent and the old active acknowledged? */
 static bool no_gap_possible(const struct nsr_conn *conn, const struct nsr_seg *seg, u8 by,
 			    const struct nsr_floor *f)
 {
 	u32 rcv_nxt = tcp_sk(conn->sk)->rcv_nxt;
 
-	if (!seg || f->exact || by == TCP_NSR_ADOPTED_FIRST || f->fin)
+	if (!seg || by == TCP_NSR_ADOPTED_FIRST || f->fin)
+		return true;
+	/* In mode lossless a gap is a broken promise, and is to be found out. */
+	if (f->exact && !nsr_conn_is_lossless(conn))
 		return true;
 	/* SND.NXT is F; or F itself arrives. */
 	return seg->seq == rcv_nxt || (before(seg->seq, rcv_nxt) && after(seg->end_seq, rcv_nxt));
@@ -186,9 +196,18 @@ static void go_on(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_bu
 		conn->far_snd_nxt = seg->end_seq;
 		conn->have_far_snd_nxt = by != TCP_NSR_ADOPTED_FIRST;
 	}
-	if (f->fin)
+	conn->gap_open = !no_gap_possible(conn, seg, by, f);
+	/* In CLOSE_WAIT the stack does not call the hook, which heals. */
+	if (f->fin && conn->heals)
+		conn->fin_waits = true;
+	else if (f->fin)
 		enter_close_wait(sk);
-	if (no_gap_possible(conn, seg, by, f)) {
+	if (conn->rec.mode == TCP_NSR_MODE_LOSSLESS)
+		nsr_gate_start(conn, conn->floor,
+			       max(conn->cur.right_edge, conn->floor + tcp_sk(sk)->rcv_wnd), conn->floor);
+	/* From here on the flag is about this box, and its daemon's. */
+	conn->rec.flags &= ~TCP_NSR_CONN_F_UNPROTECTED;
+	if (!conn->gap_open && !conn->heals) {
 		nsr_adopt_resume(conn, skb);
 	} else {
 		nsr_conn_set_phase(conn, TCP_NSR_PHASE_PROVISIONAL);
@@ -199,6 +218,21 @@ static void go_on(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_bu
 	/* Opens the window of a far end that waits in persist. */
 	nsr_tcp_send_ack(sk, tcp_sk(sk)->rcv_nxt);
 	nsr_event_conn_change(conn);
+}
+
+/*
+ * Mode lossless: where the journal ends, nothing above has ever left. Return: false if the far end has
+ * more than the journal: somebody wrote without it.
+ */
+static bool set_journal_end(struct nsr_conn *conn)
+{
+	conn->heals = false;
+	if (!nsr_conn_is_lossless(conn))
+		return true;
+	/* Without a transaction nothing was written since the connection became protected. */
+	conn->journal_end = conn->has_snd_vouched ? conn->snd_vouched : conn->cur.write_seq;
+	conn->heals = conn->snd_pos < conn->journal_end && !nsr_test_is_off(HEAL);
+	return conn->snd_pos <= conn->journal_end;
 }
 
 /* Return: whether the segment is the stack's now. */
@@ -214,12 +248,12 @@ static bool adopt(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_bu
 	nsr_stat_inc(conn->group, adopted_stat(by));
 	gap = find_gaps(conn, f, by);
 	nsr_position_set(conn, seg);
-	if (f->broken) {
+	if (!set_journal_end(conn) || f->broken) {
 		nsr_adopt_doom(conn, TCP_NSR_CLOSE_BROKEN);
 		return false;
 	}
 	reset = gap && conn->rec.gap != TCP_NSR_GAP_REPORT;
-	if (seg && by != TCP_NSR_ADOPTED_FIRST && conn->rec.mode == TCP_NSR_MODE_ADOPT &&
+	if (seg && by != TCP_NSR_ADOPTED_FIRST && !nsr_conn_is_lossless(conn) &&
 	    nsr_seg_holes(seg, by)) {
 		/* Our bytes would be spliced with the old active's: no policy makes that right. */
 		conn->snd_uncertain = true;

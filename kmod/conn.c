@@ -72,6 +72,7 @@ struct nsr_conn *nsr_conn_create(struct nsr_net *ns, struct nsr_group *g, struct
 	conn->group = g;
 	sock_hold(sk);
 	conn->sk = sk;
+	nsr_gate_conn_init(conn);
 	return conn;
 }
 
@@ -184,6 +185,7 @@ bool nsr_conn_unpublish(struct nsr_conn *conn)
 		spin_unlock_bh(&ns->conn_lock);
 		return false;
 	}
+	WARN_ON_ONCE(conn->gate_ops);
 	conn->dead = true;
 	rhashtable_remove_fast(&ns->by_sk, &conn->by_sk_node, by_sk_params);
 	rhashtable_remove_fast(&ns->by_id, &conn->by_id_node, by_id_params);
@@ -252,12 +254,17 @@ struct nsr_conn *nsr_conn_find_id(struct nsr_net *ns, u64 id)
 	return conn;
 }
 
+struct nsr_conn *nsr_conn_find_sk_rcu(struct nsr_net *ns, const struct sock *sk)
+{
+	return rhashtable_lookup(&ns->by_sk, &sk, by_sk_params);
+}
+
 struct nsr_conn *nsr_conn_find_sk(struct nsr_net *ns, const struct sock *sk)
 {
 	struct nsr_conn *conn;
 
 	rcu_read_lock();
-	conn = get_unless_gone(rhashtable_lookup(&ns->by_sk, &sk, by_sk_params));
+	conn = get_unless_gone(nsr_conn_find_sk_rcu(ns, sk));
 	rcu_read_unlock();
 	return conn;
 }
@@ -307,7 +314,12 @@ void nsr_conn_retire(struct nsr_conn *conn)
 {
 	might_sleep();
 	conn->close_cause = TCP_NSR_CLOSE_ADMIN;
-	if (is_shadow(READ_ONCE(conn->phase)))
+	if (is_shadow(READ_ONCE(conn->phase))) {
 		nsr_shadow_destroy(conn);
+	} else if (conn->rec.mode == TCP_NSR_MODE_LOSSLESS) {
+		lock_sock(conn->sk);
+		nsr_gate_stop(conn, true);
+		release_sock(conn->sk);
+	}
 	nsr_conn_end(conn);
 }

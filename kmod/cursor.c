@@ -45,9 +45,28 @@ static bool moved(const struct nsr_cursor *last, const struct nsr_cursor *cur)
 	       last->pmtu != cur->pmtu || cur->taken_at - last->taken_at > REFRESH_NS;
 }
 
-static bool is_ours(u8 phase)
+/* A lossless connection has its positions when it is provisional, and may be so for as long as its far
+ * end takes nothing.
+ */
+static bool is_ours(const struct nsr_conn *conn)
 {
-	return phase == TCP_NSR_PHASE_PROTECTED || phase == TCP_NSR_PHASE_RESUMED;
+	switch (READ_ONCE(conn->phase)) {
+	case TCP_NSR_PHASE_PROTECTED:
+	case TCP_NSR_PHASE_RESUMED:
+		return true;
+	case TCP_NSR_PHASE_PROVISIONAL:
+		return READ_ONCE(conn->gated);
+	}
+	return false;
+}
+
+/* Somebody has exchanged the operations: its gate is gone. It is told, and not protected any more. */
+static void lose(struct nsr_conn *conn)
+{
+	nsr_stat_inc(conn->group, TCP_NSR_A_STAT_CONNS_REFUSED_KIND);
+	conn->close_cause = TCP_NSR_CLOSE_ADMIN;
+	nsr_gate_stop(conn, false);
+	nsr_conn_end(conn);
 }
 
 /**
@@ -110,16 +129,21 @@ static void tell(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn,
 static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 {
 	struct nsr_cursor cur;
-	bool news;
+	bool news, lost;
 
-	if (!is_ours(READ_ONCE(conn->phase)) || !nsr_group_is_active(conn->group))
+	if (!is_ours(conn) || !nsr_group_is_active(conn->group))
 		return;
 	local_bh_disable();
-	news = nsr_cursor_read(conn, &cur);
+	bh_lock_sock(conn->sk);
+	lost = !sock_owned_by_user_nocheck(conn->sk) && !nsr_gate_intact(conn);
+	if (lost)
+		lose(conn);
+	bh_unlock_sock(conn->sk);
+	news = !lost && nsr_cursor_read(conn, &cur);
 	if (news) {
 		bh_lock_sock(conn->sk);
 		/* A change of state in between has told more than this. */
-		news = is_ours(conn->phase) && moved(&conn->cur, &cur) &&
+		news = is_ours(conn) && moved(&conn->cur, &cur) &&
 		       conn->cur.taken_at <= cur.taken_at;
 		if (news)
 			conn->cur = cur;

@@ -130,6 +130,9 @@ int nsr_conn_fill(struct sk_buff *skb, const struct nsr_conn *conn, const struct
 		err = nla_put_u8(skb, TCP_NSR_A_CONN_ADOPTED_BY, conn->adopted_by);
 	if (!err && (what & NSR_FILL_GAPS))
 		err = put_gaps(skb, conn);
+	if (!err && (what & NSR_FILL_GATE))
+		err = put_u64(skb, TCP_NSR_A_CONN_GATE, READ_ONCE(conn->gate)) ?:
+		      nla_put_u8(skb, TCP_NSR_A_CONN_GATE_OPEN, READ_ONCE(conn->gate_open));
 	if (!err && (what & NSR_FILL_CAUSE))
 		err = nla_put_u8(skb, TCP_NSR_A_CONN_CLOSE_CAUSE, conn->close_cause);
 	if (err) {
@@ -239,7 +242,7 @@ void nsr_event_conn_state(struct nsr_conn *conn, u8 state)
 		cur.state = state;
 	}
 	/* What was told is told: the cursor work goes on from here. */
-	if (conn->phase == TCP_NSR_PHASE_PROTECTED || conn->phase == TCP_NSR_PHASE_RESUMED)
+	if (conn->phase == TCP_NSR_PHASE_PROTECTED || conn->phase == TCP_NSR_PHASE_RESUMED || conn->gated)
 		conn->cur = cur;
 	if (conn->phase != TCP_NSR_PHASE_PROTECTED)
 		what |= NSR_FILL_ADOPTED | NSR_FILL_GAPS;

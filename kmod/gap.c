@@ -3,10 +3,17 @@
  * tcp_nsr: what a provisional connection still waits for: that no byte between F and what the far end
  * sends next was acknowledged by the old active.
  *
- * It is over when F arrives in order, or when an answer that left after the takeover shows SND.NXT at
+ * That is over when F arrives in order, or when an answer that left after the takeover shows SND.NXT at
  * F. A gap is proven when the same lowest segment above F is retransmitted three times at growing
  * intervals: that is the head of the far end's queue in back-off, and what lies below it is gone. (A
  * tail loss probe comes once.) Silence proves nothing: some stacks wait a minute.
+ *
+ * In mode lossless it also waits until the whole journal has been sent again. The far end may hold more
+ * of it than our send position says: pieces beyond a hole, or what was still on its way when it answered.
+ * The stack would drop an ACK above SND.NXT as one of data never sent, and wedge. So the stack is given it
+ * as an ACK of everything sent so far; what lies between is sent again, and answered, until the two meet.
+ * Once SND.NXT has reached the journal's end there can be no such ACK any more. Until then a FIN of the
+ * far end is cut off (it will be repeated): in CLOSE_WAIT nothing calls the hook.
  */
 #include "nsr.h"
 #include "trace.h"
@@ -53,8 +60,19 @@ static bool note_head(struct nsr_conn *conn, u32 seq, u64 now)
 	return conn->gap_seen > RETRANSMISSIONS;
 }
 
-static void finish(struct nsr_conn *conn, struct sk_buff *skb)
+static bool has_to_heal(struct nsr_conn *conn)
 {
+	if (conn->heals &&
+	    !before(tcp_sk(conn->sk)->snd_nxt, nsr_pos_to_seq(conn->journal_end, conn->rec.iss + 1)))
+		conn->heals = false;
+	return conn->heals;
+}
+
+/* If there is nothing left to wait for, an ordinary connection. */
+static void try_finish(struct nsr_conn *conn, struct sk_buff *skb)
+{
+	if (conn->gap_open || has_to_heal(conn))
+		return;
 	nsr_adopt_resume(conn, skb);
 	nsr_event_conn_change(conn);
 }
@@ -76,7 +94,60 @@ static void proven(struct nsr_conn *conn, struct sk_buff *skb)
 		return;
 	}
 	nsr_position_skip(conn, conn->gap_seq);
-	finish(conn, skb);
+	conn->gap_open = false;
+	try_finish(conn, skb);
+}
+
+/* The journal has not been sent up to its end: what the segment says of our data, and a FIN. */
+static void heal(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_buff *skb)
+{
+	struct tcp_skb_cb *cb = TCP_SKB_CB(skb);
+	u32 snd_nxt = tcp_sk(conn->sk)->snd_nxt;
+
+	if (after(seg->ack, snd_nxt) &&
+	    !after(seg->ack, nsr_pos_to_seq(conn->journal_end, conn->rec.iss + 1))) {
+		cb->ack_seq = snd_nxt;
+		if (!conn->healed) {
+			conn->healed = true;
+			nsr_stat_inc(conn->group, TCP_NSR_A_STAT_HEALED);
+			trace_nsr_segment(conn, TCP_NSR_A_STAT_HEALED, seg->seq, seg->ack);
+		}
+	}
+	if (cb->tcp_flags & TCPHDR_FIN) {
+		cb->tcp_flags &= ~TCPHDR_FIN;
+		cb->end_seq--;
+	}
+}
+
+/* Does the segment show that there is no gap, or that there is one? */
+static void watch(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_buff *skb)
+{
+	u32 rcv_nxt = tcp_sk(conn->sk)->rcv_nxt;
+
+	if (rcv_nxt != nsr_pos_to_seq(conn->floor, conn->rec.irs + 1)) {
+		/* F arrived by a way that was not seen here. */
+		conn->gap_open = false;
+		return;
+	}
+	if (nsr_seg_fresh(conn, seg)) {
+		note_far_snd_nxt(conn, seg);
+		if (seg->seq == seg->end_seq && seg->seq == rcv_nxt) {
+			conn->gap_open = false;
+			return;
+		}
+	}
+	if (seg->seq == seg->end_seq)
+		return;
+	if (!after(seg->seq, rcv_nxt)) {
+		forget_head(conn);
+		/* Whether the stack takes it is seen afterwards. */
+		if (after(seg->end_seq, rcv_nxt))
+			nsr_probe_soon(conn);
+		return;
+	}
+	if (note_head(conn, seg->seq, ktime_get_boottime_ns()) && conn->have_far_snd_nxt &&
+	    after(conn->far_snd_nxt, rcv_nxt))
+		proven(conn, skb);
 }
 
 /**
@@ -86,36 +157,19 @@ static void proven(struct nsr_conn *conn, struct sk_buff *skb)
  */
 void nsr_gap_segment(struct nsr_conn *conn, struct sk_buff *skb)
 {
-	u32 rcv_nxt = tcp_sk(conn->sk)->rcv_nxt;
 	struct nsr_seg seg;
 
 	/* A bad one, a reset or a SYN is for the stack to judge. */
 	if (!nsr_seg_parse(&seg, skb) || seg.th->syn || seg.th->rst || !seg.th->ack)
 		return;
-	if (rcv_nxt != nsr_pos_to_seq(conn->floor, conn->rec.irs + 1)) {
-		/* F arrived by a way that was not seen here. */
-		finish(conn, skb);
+	if (conn->gap_open)
+		watch(conn, &seg, skb);
+	if (conn->phase != TCP_NSR_PHASE_PROVISIONAL || conn->doomed)
 		return;
-	}
-	if (nsr_seg_fresh(conn, &seg)) {
-		note_far_snd_nxt(conn, &seg);
-		if (seg.seq == seg.end_seq && seg.seq == rcv_nxt) {
-			finish(conn, skb);
-			return;
-		}
-	}
-	if (seg.seq == seg.end_seq)
-		return;
-	if (!after(seg.seq, rcv_nxt)) {
-		forget_head(conn);
-		/* Whether the stack takes it is seen afterwards. */
-		if (after(seg.end_seq, rcv_nxt))
-			nsr_probe_soon(conn);
-		return;
-	}
-	if (note_head(conn, seg.seq, ktime_get_boottime_ns()) && conn->have_far_snd_nxt &&
-	    after(conn->far_snd_nxt, rcv_nxt))
-		proven(conn, skb);
+	if (has_to_heal(conn))
+		heal(conn, &seg, skb);
+	else
+		try_finish(conn, skb);
 }
 
 /**
@@ -123,7 +177,8 @@ void nsr_gap_segment(struct nsr_conn *conn, struct sk_buff *skb)
  * @conn: connection; socket locked, process context
  * @now: boot time
  *
- * After the bound the receive position is uncertain, and says so; the connection goes on.
+ * After the bound the receive position is uncertain, and says so; the connection goes on. Where the
+ * position is exact there is nothing uncertain.
  */
 void nsr_gap_tick(struct nsr_conn *conn, u64 now)
 {
@@ -133,14 +188,15 @@ void nsr_gap_tick(struct nsr_conn *conn, u64 now)
 	rcu_read_lock();
 	bound = (u64)rcu_dereference(conn->group->cfg)->gap_bound_ms * NSEC_PER_MSEC;
 	rcu_read_unlock();
-	if (rcv_nxt != nsr_pos_to_seq(conn->floor, conn->rec.irs + 1)) {
-		finish(conn, NULL);
-		return;
+	if (conn->gap_open && rcv_nxt != nsr_pos_to_seq(conn->floor, conn->rec.irs + 1)) {
+		conn->gap_open = false;
+	} else if (conn->gap_open && now - conn->adopted_at >= bound) {
+		conn->gap_open = false;
+		if (!conn->floor_exact) {
+			if (conn->have_far_snd_nxt && after(conn->far_snd_nxt, rcv_nxt))
+				conn->rcv_uncertain = conn->far_snd_nxt - rcv_nxt;
+			nsr_stat_inc(conn->group, TCP_NSR_A_STAT_UNCERTAIN);
+		}
 	}
-	if (now - conn->adopted_at < bound)
-		return;
-	if (conn->have_far_snd_nxt && after(conn->far_snd_nxt, rcv_nxt))
-		conn->rcv_uncertain = conn->far_snd_nxt - rcv_nxt;
-	nsr_stat_inc(conn->group, TCP_NSR_A_STAT_UNCERTAIN);
-	finish(conn, NULL);
+	try_finish(conn, NULL);
 }

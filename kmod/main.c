@@ -13,6 +13,13 @@
 
 unsigned int nsr_net_id;
 
+#ifdef NSR_TEST
+unsigned int nsr_test_off;
+module_param_named(test_off, nsr_test_off, uint, 0644);
+MODULE_PARM_DESC(test_off, "rules that are switched off for a test: bits of enum nsr_test");
+MODULE_INFO(nsr_test, "Y");
+#endif
+
 static int __net_init nsr_net_init(struct net *net)
 {
 	struct nsr_net *ns = nsr_pernet(net);
@@ -65,9 +72,12 @@ static int __init nsr_init(void)
 	err = register_pernet_subsys(&nsr_net_ops);
 	if (err)
 		return err;
-	err = nsr_shadow_init();
+	err = nsr_gate_init();
 	if (err)
 		goto err_pernet;
+	err = nsr_shadow_init();
+	if (err)
+		goto err_gate;
 	err = nsr_track_init();
 	if (err)
 		goto err_shadow;
@@ -80,6 +90,8 @@ err_track:
 	nsr_track_exit();
 err_shadow:
 	nsr_shadow_exit();
+err_gate:
+	nsr_gate_exit();
 err_pernet:
 	unregister_pernet_subsys(&nsr_net_ops);
 	rcu_barrier();
@@ -92,6 +104,8 @@ static void __exit nsr_exit(void)
 	nsr_track_exit();
 	nsr_shadow_exit();
 	unregister_pernet_subsys(&nsr_net_ops);
+	/* After the namespaces: a connection that they let go of may have work. */
+	nsr_gate_exit();
 	rcu_barrier();
 }
 

@@ -11,7 +11,8 @@
 #include "netlink.h"
 
 /* Flags that the standby is told after the handshake */
-#define LATER_FLAGS	(TCP_NSR_CONN_F_RCV_FIN | TCP_NSR_CONN_F_EXACT)
+#define LATER_FLAGS \
+	(TCP_NSR_CONN_F_RCV_FIN | TCP_NSR_CONN_F_EXACT | TCP_NSR_CONN_F_UNPROTECTED)
 
 static const struct nla_policy conn_policy[TCP_NSR_A_CONN_MAX + 1] = {
 	[TCP_NSR_A_CONN_ID] = { .type = NLA_U64 },
@@ -46,6 +47,8 @@ static const struct nla_policy conn_policy[TCP_NSR_A_CONN_MAX + 1] = {
 	[TCP_NSR_A_CONN_PMTU] = { .type = NLA_U32 },
 	[TCP_NSR_A_CONN_RCV_VOUCHED] = { .type = NLA_U64 },
 	[TCP_NSR_A_CONN_SND_VOUCHED] = { .type = NLA_U64 },
+	[TCP_NSR_A_CONN_GATE] = { .type = NLA_U64 },
+	[TCP_NSR_A_CONN_GATE_OPEN] = NLA_POLICY_MAX(NLA_U8, 1),
 };
 
 static int parse_conn(struct nlattr **tb, const struct nlattr *nla, struct netlink_ext_ack *extack)
@@ -149,11 +152,6 @@ static int parse_record(struct nsr_record *rec, struct nlattr **tb, struct netli
 	if (!rec->id) {
 		nsr_refuse(extack, "CONN: ID must not be 0");
 		return -EINVAL;
-	}
-	if (rec->mode == TCP_NSR_MODE_LOSSLESS) {
-		NL_SET_ERR_MSG_ATTR(extack, tb[TCP_NSR_A_CONN_MODE],
-				    "tcp_nsr: CONN: mode LOSSLESS is not supported: use ADOPT");
-		return -EOPNOTSUPP;
 	}
 	if (rec->family == AF_INET6 && rec->flags & TCP_NSR_CONN_F_V4MAPPED) {
 		nsr_refuse(extack, "CONN: a v4-mapped connection is recorded as AF_INET");
@@ -422,7 +420,41 @@ static u8 gap_of_rule(struct nsr_conn *conn)
 	return gap;
 }
 
-static int set_one(struct nsr_net *ns, const struct nlattr *nla, struct netlink_ext_ack *extack)
+/* What belongs under the socket lock. */
+static int set_locked(struct nsr_conn *conn, struct nlattr **tb, struct netlink_ext_ack *extack)
+{
+	int err = 0;
+
+	lock_sock(conn->sk);
+	if (says_positions(tb))
+		err = set_shadow(conn, tb, extack);
+	if (!err && tb[TCP_NSR_A_CONN_GAP])
+		conn->rec.gap = nla_get_u8(tb[TCP_NSR_A_CONN_GAP]) ?: gap_of_rule(conn);
+	release_sock(conn->sk);
+	return err;
+}
+
+/* Gates move with every read of an application: that waits for no other one's socket. */
+static int set_gate(struct nsr_conn *conn, struct nlattr **tb, bool *closed,
+		    struct netlink_ext_ack *extack)
+{
+	struct nsr_gate_req req = {
+		.has_gate = tb[TCP_NSR_A_CONN_GATE],
+		.has_open = tb[TCP_NSR_A_CONN_GATE_OPEN],
+	};
+	int err;
+
+	if (req.has_gate)
+		req.gate = nla_get_u64(tb[TCP_NSR_A_CONN_GATE]);
+	if (req.has_open)
+		req.open = nla_get_u8(tb[TCP_NSR_A_CONN_GATE_OPEN]);
+	err = nsr_gate_set(conn, &req, extack);
+	*closed |= req.closed;
+	return err;
+}
+
+static int set_one(struct nsr_net *ns, const struct nlattr *nla, bool *closed,
+		   struct netlink_ext_ack *extack)
 {
 	struct nlattr *tb[TCP_NSR_A_CONN_MAX + 1];
 	struct nsr_conn *conn;
@@ -438,12 +470,10 @@ static int set_one(struct nsr_net *ns, const struct nlattr *nla, struct netlink_
 	conn = find_by_id(ns, tb[TCP_NSR_A_CONN_ID], extack);
 	if (!conn)
 		return -ENOENT;
-	lock_sock(conn->sk);
-	if (says_positions(tb))
-		err = set_shadow(conn, tb, extack);
-	if (!err && tb[TCP_NSR_A_CONN_GAP])
-		conn->rec.gap = nla_get_u8(tb[TCP_NSR_A_CONN_GAP]) ?: gap_of_rule(conn);
-	release_sock(conn->sk);
+	if (says_positions(tb) || tb[TCP_NSR_A_CONN_GAP])
+		err = set_locked(conn, tb, extack);
+	if (!err && (tb[TCP_NSR_A_CONN_GATE] || tb[TCP_NSR_A_CONN_GATE_OPEN]))
+		err = set_gate(conn, tb, closed, extack);
 	nsr_conn_put(conn);
 	return err;
 }
@@ -453,13 +483,13 @@ int nsr_nl_conn_set(struct sk_buff *skb, struct genl_info *info)
 	struct netlink_ext_ack ignored = {};
 	const struct nlattr *nla;
 	int rem, err, first = 0;
-	bool any = false;
+	bool any = false, closed = false;
 
 	nlmsg_for_each_attr(nla, info->nlhdr, GENL_HDRLEN, rem) {
 		if (nla_type(nla) != TCP_NSR_A_CONN)
 			continue;
 		any = true;
-		err = set_one(nsr_info_ns(info), nla, first ? &ignored : info->extack);
+		err = set_one(nsr_info_ns(info), nla, &closed, first ? &ignored : info->extack);
 		if (!first)
 			first = err;
 		cond_resched();
@@ -468,6 +498,8 @@ int nsr_nl_conn_set(struct sk_buff *skb, struct genl_info *info)
 		nsr_refuse(info->extack, "CONN is missing");
 		return -EINVAL;
 	}
+	if (closed)
+		nsr_gate_sync();
 	return first;
 }
 
@@ -516,6 +548,8 @@ static int put_conn(struct sk_buff *skb, struct nsr_conn *conn)
 	local_bh_enable();
 	if (READ_ONCE(conn->phase) != TCP_NSR_PHASE_PROTECTED)
 		what |= NSR_FILL_ADOPTED | NSR_FILL_GAPS;
+	if (READ_ONCE(conn->gated))
+		what |= NSR_FILL_GATE;
 	return nsr_conn_fill(skb, conn, &cur, what);
 }
 

@@ -362,19 +362,26 @@ int nsr_nl_ready_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr **tb = info->attrs;
 	struct nsr_group *g;
+	bool was, is;
 	int err;
 
 	g = nsr_info_group(info, &err);
 	if (!g)
 		return err;
 	spin_lock_bh(&g->role_lock);
+	was = g->gates_open;
 	if (tb[TCP_NSR_A_READY_UNTIL])
 		g->ready_until = nla_get_u64(tb[TCP_NSR_A_READY_UNTIL]);
 	if (tb[TCP_NSR_A_GATES_OPEN])
 		WRITE_ONCE(g->gates_open, nla_get_u8(tb[TCP_NSR_A_GATES_OPEN]));
 	if (tb[TCP_NSR_A_EPOCH])
 		g->epoch = nla_get_u32(tb[TCP_NSR_A_EPOCH]);
+	is = g->gates_open;
 	spin_unlock_bh(&g->role_lock);
+	if (is && !was)
+		nsr_gate_opened(g);
+	else if (was && !is)
+		nsr_gate_sync();
 	nsr_group_put(g);
 	return 0;
 }
@@ -458,11 +465,6 @@ static int parse_rule(struct nsr_rule *rule, struct genl_info *info)
 	}
 	rule->id = nla_get_u32(tb[TCP_NSR_A_RULE_ID]);
 	rule->mode = nla_get_u8(tb[TCP_NSR_A_RULE_MODE]);
-	if (rule->mode == TCP_NSR_MODE_LOSSLESS) {
-		NL_SET_ERR_MSG_ATTR(extack, tb[TCP_NSR_A_RULE_MODE],
-				    "tcp_nsr: RULE: mode LOSSLESS is not supported: use ADOPT");
-		return -EOPNOTSUPP;
-	}
 	rule->gap = tb[TCP_NSR_A_RULE_GAP] ? nla_get_u8(tb[TCP_NSR_A_RULE_GAP]) : TCP_NSR_GAP_RESET;
 	if (tb[TCP_NSR_A_RULE_FAMILY])
 		rule->family = nla_get_u8(tb[TCP_NSR_A_RULE_FAMILY]);

@@ -8,6 +8,7 @@
  *   nsr_group.ctl		process context, sleeps: what follows from a role (probes, scan)
  *   socket lock		lock_sock() in process context, bh_lock_sock() in softirq: everything in
  *				struct nsr_conn that can change, and the struct tcp_sock
+ *   (the spinlock alone of a socket that a user owns: nsr_conn.gate, gate_open, reads)
  *   nsr_group.role_lock	spinlock, _bh: role, lease, term, generation as one
  *   nsr_net.conn_lock		spinlock, _bh: membership of the tables and lists of connections
  *   nsr_net.event_lock		spinlock, _bh: event_seq with the order of the multicast
@@ -269,6 +270,30 @@ struct nsr_conn {
 	u64 rcv_missing, rcv_uncertain;
 	s64 snd_missing;
 	bool snd_uncertain;
+	/* provisional: what it waits for */
+	bool gap_open;				/* something between F and SND.NXT may have been acknowledged */
+	bool heals;				/* lossless: the far end may have more of the journal than we sent */
+	bool healed;				/* counted */
+	bool fin_waits;				/* F lies past a FIN which the stack learns of when all is healed */
+	u64 journal_end;			/* E: nothing above ever left */
+	/* mode lossless; gate.c */
+	const struct inet_connection_sock_af_ops *gate_ops;	/* the socket's, or NULL */
+	struct work_struct gate_work;		/* sends what waits, if the socket was busy */
+	bool gated;				/* the next three are of use */
+	bool ack_waits;				/* the stack has said more than has left */
+	bool gate_open;				/* socket's spinlock */
+	u64 gate;				/* G; socket's spinlock */
+	u64 acked;				/* highest ACK that left */
+	u64 told_edge, top_edge;		/* right edge: that stands, that was the highest */
+	u64 stack_edge;				/* right edge that the stack believes to have told */
+};
+
+/** struct nsr_gate_req - CONN_SET with GATE or GATE_OPEN */
+struct nsr_gate_req {
+	bool has_gate, has_open;
+	u64 gate;
+	bool open;
+	bool closed;				/* answer: a gate was open before; nsr_gate_sync() is due */
 };
 
 /** struct nsr_tuple - a connection as a segment or a socket names it; ifindex2: a second device that fits */
@@ -287,6 +312,27 @@ struct nsr_role_req {
 	u64 lease_until;
 	u32 generation;
 };
+
+/*
+ * Rules that a test of the module can switch off, to see that it would find out. Only a module that was
+ * built with NSR_TEST=1 has the switch.
+ */
+enum nsr_test {
+	NSR_TEST_GATE_SACK,		/* a clamped segment keeps its SACK blocks */
+	NSR_TEST_GATE_WINDOW,		/* ... and the window field as it was */
+	NSR_TEST_GATE_HOLD,		/* a pure ACK leaves, with what was told before */
+	NSR_TEST_GATE_SIGN,		/* a changed segment keeps its signature */
+	NSR_TEST_ADDRFORM,		/* the operations may change behind the gate's back */
+	NSR_TEST_PROBE_SIGN,		/* probes bear no signature */
+	NSR_TEST_HEAL,			/* an ACK above SND.NXT stays one */
+};
+
+#ifdef NSR_TEST
+extern unsigned int nsr_test_off;
+#define nsr_test_is_off(what)	(READ_ONCE(nsr_test_off) & BIT(NSR_TEST_ ## what))
+#else
+#define nsr_test_is_off(what)	false
+#endif
 
 extern unsigned int nsr_net_id;
 extern struct genl_family nsr_genl_family;
@@ -311,6 +357,8 @@ void nsr_cursor_exit(struct nsr_net *ns);
 void nsr_scan_init(struct nsr_net *ns);
 void nsr_scan_exit(struct nsr_net *ns);
 void nsr_group_destroy_all(struct nsr_net *ns);
+int nsr_gate_init(void);
+void nsr_gate_exit(void);
 int nsr_shadow_init(void);		/* shadow.c: registers the ULP */
 void nsr_shadow_exit(void);
 int nsr_track_init(void);
@@ -364,6 +412,7 @@ void nsr_conn_get(struct nsr_conn *conn);
 void nsr_conn_put(struct nsr_conn *conn);
 struct nsr_conn *nsr_conn_find_id(struct nsr_net *ns, u64 id);		/* takes a reference */
 struct nsr_conn *nsr_conn_find_sk(struct nsr_net *ns, const struct sock *sk);	/* takes a reference */
+struct nsr_conn *nsr_conn_find_sk_rcu(struct nsr_net *ns, const struct sock *sk);
 void nsr_conn_set_phase(struct nsr_conn *conn, u8 phase);	/* keeps the counts; socket locked */
 
 /* track.c: active side. Reads a socket's record and cursor; socket locked.
@@ -383,6 +432,21 @@ void nsr_scan_destroy(struct nsr_group *g);	/* all sockets of the group, silentl
 void nsr_cursor_kick(struct nsr_net *ns);
 bool nsr_cursor_read(const struct nsr_conn *conn, struct nsr_cursor *cur);	/* softirqs off */
 void nsr_silent_destroy(struct sock *sk, int err);	/* no segment leaves; process context, takes the socket lock */
+
+/* gate.c: the ACK gate of mode lossless. Socket locked where nothing else is said */
+bool nsr_gate_prepare(const struct inet_connection_sock_af_ops *orig, bool mapped);	/* any context */
+const struct inet_connection_sock_af_ops *
+nsr_gate_orig(const struct inet_connection_sock_af_ops *ops);
+void nsr_gate_conn_init(struct nsr_conn *conn);		/* no lock */
+void nsr_gate_start(struct nsr_conn *conn, u64 acked, u64 edge, u64 gate);
+void nsr_gate_install(struct nsr_conn *conn);
+void nsr_gate_stop(struct nsr_conn *conn, bool speak);
+bool nsr_gate_intact(const struct nsr_conn *conn);
+bool nsr_gate_segment(struct nsr_conn *conn, struct sk_buff *skb);	/* under RCU */
+int nsr_gate_set(struct nsr_conn *conn, struct nsr_gate_req *req,
+		 struct netlink_ext_ack *extack);	/* process context, takes the socket's spinlock */
+void nsr_gate_sync(void);				/* process context */
+void nsr_gate_opened(struct nsr_group *g);		/* process context, takes sockets' spinlocks */
 
 /* event.c: events; any context */
 void nsr_event_conn_add(struct nsr_conn *conn);
@@ -457,6 +521,13 @@ static inline u64 nsr_pos_extend(u32 seq, u32 base, u64 near)
 static inline u32 nsr_pos_to_seq(u64 pos, u32 base)
 {
 	return base + (u32)pos;
+}
+
+/* On a shadow: is the promise of mode lossless kept for it? Else it adopts by the rules of mode adopt. */
+static inline bool nsr_conn_is_lossless(const struct nsr_conn *conn)
+{
+	return conn->rec.mode == TCP_NSR_MODE_LOSSLESS &&
+	       !(conn->rec.flags & TCP_NSR_CONN_F_UNPROTECTED);
 }
 
 #endif /* _TCP_NSR_NSR_H */

@@ -17,6 +17,9 @@
  * What the application vouches for, tail included; or, if it reads by itself, the cursor. Bytes that
  * are known to have been acknowledged or received beyond what is vouched for exist nowhere: a gap,
  * and the far end goes on behind it. Where the floor is exact there cannot be one.
+ *
+ * In mode lossless what was received and not acknowledged is still in the far end's hands: without a
+ * transaction the floor is the highest ACK that left.
  */
 void nsr_position_floor(const struct nsr_conn *conn, struct nsr_floor *f)
 {
@@ -25,8 +28,9 @@ void nsr_position_floor(const struct nsr_conn *conn, struct nsr_floor *f)
 	u64 held;
 
 	memset(f, 0, sizeof(*f));
-	f->exact = conn->rec.flags & TCP_NSR_CONN_F_EXACT || conn->rec.mode == TCP_NSR_MODE_LOSSLESS;
-	f->pos = conn->has_rcv_vouched ? conn->rcv_vouched : cur->rcv_nxt;
+	f->exact = conn->rec.flags & TCP_NSR_CONN_F_EXACT || nsr_conn_is_lossless(conn);
+	f->pos = conn->has_rcv_vouched ? conn->rcv_vouched :
+		 nsr_conn_is_lossless(conn) ? cur->rcv_wup : cur->rcv_nxt;
 	held = conn->has_rcv_vouched ? conn->rcv_vouched : cur->copied_seq;
 	/* A FIN is one position, passed when everything before it is. */
 	if (fin && f->pos + 1 == cur->rcv_nxt)
@@ -175,8 +179,7 @@ void nsr_position_set(struct nsr_conn *conn, const struct nsr_seg *seg)
 	struct sock *sk = conn->sk;
 	struct tcp_sock *tp = tcp_sk(sk);
 
-	tp->tcp_clock_cache = tcp_clock_ns();
-	tp->tcp_mstamp = div_u64(tp->tcp_clock_cache, NSEC_PER_USEC);
+	nsr_tcp_refresh(tp);
 	set_send(conn, nsr_pos_to_seq(conn->snd_pos, conn->rec.iss + 1));
 	set_receive(conn, nsr_pos_to_seq(conn->floor, conn->rec.irs + 1));
 	set_send_window(conn, seg);

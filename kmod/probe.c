@@ -20,6 +20,8 @@
 #define SLOWEST_NS	(10ULL * NSEC_PER_SEC)	/* ... and then here. */
 /* A probe that the stack could not send (no route, no address yet) costs the network nothing. */
 #define LOCAL_NS	(20ULL * NSEC_PER_MSEC)
+/* A connection that only waits for its journal to be sent is looked at this often. */
+#define HEAL_NS		(250ULL * NSEC_PER_MSEC)
 #define NEVER		U64_MAX
 
 /* Has the next turn not later than @delay from now; never puts one off. Any context. */
@@ -144,8 +146,6 @@ static u64 look_at_shadow(struct nsr_conn *conn, u64 now)
 
 static u64 look_at(struct nsr_conn *conn, u64 now)
 {
-	u64 next;
-
 	nsr_probe_renew(conn);
 	if (conn->phase == TCP_NSR_PHASE_SHADOW)
 		return look_at_shadow(conn, now);
@@ -154,8 +154,7 @@ static u64 look_at(struct nsr_conn *conn, u64 now)
 	nsr_gap_tick(conn, now);
 	if (conn->phase != TCP_NSR_PHASE_PROVISIONAL)
 		return NEVER;
-	next = solicit(conn, now);
-	return next;
+	return conn->gap_open ? solicit(conn, now) : now + HEAL_NS;
 }
 
 /* Return: when to look again. */

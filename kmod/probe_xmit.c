@@ -121,6 +121,30 @@ static void put_checksum(const struct nsr_conn *conn, struct sk_buff *skb)
 	skb->csum_offset = offsetof(struct tcphdr, check);
 }
 
+#ifdef CONFIG_TCP_MD5SIG
+static struct tcp_md5sig_key *md5_key(const struct sock *sk)
+{
+	return nsr_test_is_off(PROBE_SIGN) ? NULL : tcp_sk(sk)->af_specific->md5_lookup(sk, sk);
+}
+
+/* @p: where the option stands. The header is complete, but for this and the checksum. */
+static void sign(struct sock *sk, struct sk_buff *skb, __be32 *p, const struct tcp_md5sig_key *key)
+{
+	*p++ = htonl((TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_MD5SIG << 8) |
+		     TCPOLEN_MD5SIG);
+	tcp_sk(sk)->af_specific->calc_md5_hash((char *)p, key, sk, skb);
+}
+#else
+static struct tcp_md5sig_key *md5_key(const struct sock *sk)
+{
+	return NULL;
+}
+
+static void sign(struct sock *sk, struct sk_buff *skb, __be32 *p, const struct tcp_md5sig_key *key)
+{
+}
+#endif
+
 /* One segment with ACK at the floor, and @len (0 or 1) bytes of old data. */
 static int send_segment(struct nsr_conn *conn, u32 seq, u32 tsval, unsigned int len)
 {
@@ -128,10 +152,13 @@ static int send_segment(struct nsr_conn *conn, u32 seq, u32 tsval, unsigned int 
 	unsigned int hdr = sizeof(struct tcphdr) + (ts ? TCPOLEN_TSTAMP_ALIGNED : 0);
 	struct sock *sk = conn->sk;
 	struct tcp_sock *tp = tcp_sk(sk);
+	struct tcp_md5sig_key *key = md5_key(sk);
 	struct sk_buff *skb;
 	struct tcphdr *th;
 	u32 recent;
 
+	if (key)
+		hdr += TCPOLEN_MD5SIG_ALIGNED;
 	skb = alloc_skb(MAX_TCP_HEADER + 1, GFP_ATOMIC | __GFP_NOWARN);
 	if (!skb)
 		return -ENOMEM;
@@ -153,6 +180,8 @@ static int send_segment(struct nsr_conn *conn, u32 seq, u32 tsval, unsigned int 
 							       tp->rx_opt.ts_recent;
 		put_ts(th, tsval, recent);
 	}
+	if (key)
+		sign(sk, skb, (__be32 *)(th + 1) + (ts ? TCPOLEN_TSTAMP_ALIGNED / 4 : 0), key);
 	put_checksum(conn, skb);
 	skb_set_owner_w(skb, sk);
 	skb->mark = sk->sk_mark;

@@ -52,12 +52,18 @@ static void shadow_rx(struct sock *sk, const struct sk_buff *skb)
 static int shadow_xmit(struct sock *sk, struct sk_buff *skb, struct flowi *fl)
 {
 	struct nsr_conn *conn = shadow_conn(sk);
+	bool leaves;
 
 	if (conn && !conn->silent &&
-	    (conn->phase != TCP_NSR_PHASE_SHADOW || conn->doomed))
-		return conn->orig_af_ops->queue_xmit(sk, skb, fl);
-	if (conn)
+	    (conn->phase != TCP_NSR_PHASE_SHADOW || conn->doomed)) {
+		rcu_read_lock();
+		leaves = nsr_gate_segment(conn, skb);
+		rcu_read_unlock();
+		if (leaves)
+			return conn->orig_af_ops->queue_xmit(sk, skb, fl);
+	} else if (conn) {
 		nsr_stat_inc(conn->group, TCP_NSR_A_STAT_FENCED_SEGMENTS);
+	}
 	kfree_skb(skb);
 	return 0;
 }
@@ -378,6 +384,10 @@ int nsr_shadow_create(struct nsr_conn *conn, struct netlink_ext_ack *extack)
 	set = prepare_set(sk, mapped, extack);
 	if (set < 0)
 		return set;
+	if (conn->rec.mode == TCP_NSR_MODE_LOSSLESS && !nsr_gate_prepare(sets[set].orig, mapped)) {
+		NL_SET_ERR_MSG(extack, "tcp_nsr: FD: no ACK gate for this kind of socket: give an ordinary one");
+		return -EOPNOTSUPP;
+	}
 	err = bind_port(&conn->rec, sk);
 	if (err) {
 		NL_SET_ERR_MSG(extack, "tcp_nsr: LPORT: cannot bind: another socket has this port for itself");
@@ -427,6 +437,7 @@ void nsr_shadow_destroy(struct nsr_conn *conn)
 	lock_sock(sk);
 	if (conn->phase == TCP_NSR_PHASE_RESUMED) {
 		/* It was quicker: an ordinary connection, which goes on. */
+		nsr_gate_stop(conn, true);
 		release_sock(sk);
 		nsr_conn_end(conn);
 		return;

@@ -58,7 +58,7 @@ void nsr_silent_destroy(struct sock *sk, int err)
 
 	might_sleep();
 	lock_sock(sk);
-	orig = icsk->icsk_af_ops;
+	orig = nsr_gate_orig(icsk->icsk_af_ops);
 	silent = silent_ops(orig);
 	if (silent)
 		WRITE_ONCE(icsk->icsk_af_ops, silent);

@@ -136,6 +136,11 @@ void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur)
 	cur->sndbuf = READ_ONCE(sk->sk_sndbuf);
 	cur->rcvbuf = READ_ONCE(sk->sk_rcvbuf);
 	cur->pmtu = READ_ONCE(inet_csk(sk)->icsk_pmtu_cookie);
+	/* What has left, not what the stack believes. */
+	if (READ_ONCE(conn->gated)) {
+		cur->rcv_wup = READ_ONCE(conn->acked);
+		cur->right_edge = READ_ONCE(conn->top_edge);
+	}
 	cur->state = READ_ONCE(sk->sk_state);
 	cur->taken_at = ktime_get_boottime_ns();
 }
@@ -159,6 +164,11 @@ static bool refused_kind(const struct sock *sk)
 	return sk_is_mptcp(sk) || inet_csk(sk)->icsk_ulp_ops || nsr_tcp_has_ao(tp) ||
 	       tp->syn_fastopen || tp->syn_data || tp->syn_data_acked ||
 	       rcu_access_pointer(tp->fastopen_rsk);
+}
+
+static bool can_have_gate(const struct sock *sk)
+{
+	return nsr_gate_prepare(inet_csk(sk)->icsk_af_ops, sk->sk_family == AF_INET6 && is_v4(sk));
 }
 
 static struct nsr_conn *conn_from_sock(struct nsr_net *ns, struct nsr_group *g,
@@ -188,7 +198,7 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 	struct nsr_conn *conn;
 	int err;
 
-	if (refused_kind(sk)) {
+	if (refused_kind(sk) || (rule->mode == TCP_NSR_MODE_LOSSLESS && !can_have_gate(sk))) {
 		nsr_stat_inc(g, TCP_NSR_A_STAT_CONNS_REFUSED_KIND);
 		return false;
 	}
@@ -204,6 +214,10 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 		err = -ENOMEM;
 	}
 	if (!err) {
+		if (rule->mode == TCP_NSR_MODE_LOSSLESS) {
+			nsr_gate_start(conn, conn->cur.rcv_wup, conn->cur.right_edge, 0);
+			nsr_gate_install(conn);
+		}
 		nsr_stat_inc(g, TCP_NSR_A_STAT_CONNS_ADDED);
 		nsr_event_conn_add(conn);
 	} else if (err == -ENOSPC) {
@@ -303,6 +317,8 @@ static void leave(struct nsr_conn *conn, struct sock *sk, int newstate)
 		nsr_event_conn_state(conn, newstate);
 		return;
 	}
+	/* What follows has the ACK with it: a FIN, or nothing. */
+	nsr_gate_stop(conn, false);
 	if (!conn->close_cause)
 		conn->close_cause = close_cause(sk, newstate);
 	/* Before the FIN: this group speaks no more, another box goes on. */

@@ -81,6 +81,10 @@ bool nsr_seg_parse(struct nsr_seg *seg, struct sk_buff *skb)
 	return parse_options(seg);
 }
 
+/*
+ * In mode lossless nothing above the journal's end has left. If there is a proof of it all the same, that
+ * is a promise broken, which is said (adopt.c), and not dropped here.
+ */
 static bool check_ack(const struct nsr_conn *conn, u32 ack)
 {
 	const struct nsr_cursor *cur = &conn->cur;

@@ -245,7 +245,7 @@ still_works() {
 }
 
 ktap_print_header
-ktap_set_plan 60
+ktap_set_plan 58
 box_create
 
 # -- groups
@@ -265,7 +265,6 @@ check "changing a group leaves its role" group_keeps_role
 # -- rules
 check "RULE_SET without a port" refused EINVAL "LPORT or RPORT" rule-set 1 1
 check "... id 0" refused ERANGE 1 rule-set 1 0 lport 80
-check "... mode lossless" refused EOPNOTSUPP "LOSSLESS" rule-set 1 1 lport 80 mode lossless
 check "... unknown mode" refused ERANGE 9 rule-set 1 1 lport 80 mode x
 check "... unknown family" refused EINVAL "FAMILY" rule-set 1 1 lport 80 family x
 check "... addresses of two families" refused EINVAL "FAMILY" rule-set 1 1 lport 80 laddr $VIP4 raddr $FAR6
@@ -299,7 +298,6 @@ check "... port 0" refused EINVAL "LPORT" inject 1 $(record | sed 's/lport=[^ ]*
 check "... id 0" refused EINVAL "ID" inject 1 $(record | sed 's/id=77/id=0/')
 check "... a state that is not carried" refused EINVAL "ESTABLISHED and CLOSE_WAIT" inject 1 $(record) state=4
 check "... window scale 15" refused ERANGE 16 inject 1 $(record | sed 's/snd_wscale=7/snd_wscale=15/')
-check "... mode lossless" refused EOPNOTSUPP "LOSSLESS" inject 1 $(record | sed 's/mode=1/mode=2/')
 check "... positions that contradict" refused EINVAL "SND_UNA" inject 1 $(record) snd_una=9 snd_nxt=5
 check "... into an active group, not late" active_wants_late
 check "... the same id twice, the same 4-tuple twice, then the cap" injected_twice

@@ -257,7 +257,7 @@ enum tcp_nsr_a_rule {
 	TCP_NSR_A_RULE_RADDR_LEN,	/* u8: prefix length in bits */
 	TCP_NSR_A_RULE_RPORT,		/* be16; absent or 0: any */
 	TCP_NSR_A_RULE_IFINDEX,		/* u32: bound device or VRF; absent: any */
-	TCP_NSR_A_RULE_MODE,		/* u8: enum tcp_nsr_mode; LOSSLESS: EOPNOTSUPP until the gate is there */
+	TCP_NSR_A_RULE_MODE,		/* u8: enum tcp_nsr_mode */
 	TCP_NSR_A_RULE_GAP,		/* u8: enum tcp_nsr_gap, RESET or REPORT; absent: RESET */
 
 	__TCP_NSR_A_RULE_MAX,

@@ -15,8 +15,9 @@
  *	rule-del GROUP ID | rules [GROUP]
  *	conns [GROUP] [--json] | conn FIELD=VALUE... | conn-set FIELD=VALUE... [, FIELD=VALUE...]...
  *	conn-del id=ID [reset]
- *	inject GROUP [late] [ctl PATH] [FIELD=VALUE...]	records on stdin if none is given
- *	hold PATH					ordinary sockets, told by ctl what to do
+ *	follow id=ID FILE LOG [lag MS] [step BYTES] [fin]	keeps a connection's gate at the size of FILE
+ *	inject GROUP [late] [ctl PATH] [md5 ADDR KEY] [FIELD=VALUE...]	records on stdin if none is given
+ *	hold PATH [md5 ADDR KEY]			ordinary sockets, told by ctl what to do
  *	ctl PATH COMMAND...				to a running inject or hold
  *	monitor [rcvbuf BYTES] [wait FILE]
  *	fuzz SEED COUNT
@@ -145,6 +146,7 @@ static const struct {
 	{ "conn", conn_cmd_get },
 	{ "conn-set", conn_cmd_set },
 	{ "conn-del", conn_cmd_del },
+	{ "follow", gate_cmd_follow },
 	{ "inject", inject_cmd },
 	{ "monitor", conn_cmd_monitor },
 	{ "fuzz", fuzz_cmd },

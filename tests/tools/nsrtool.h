@@ -63,6 +63,10 @@ int group_cmd_rule_del(struct nl *nl, int argc, char **argv);
 int group_cmd_rules(struct nl *nl, int argc, char **argv);
 int group_cmd_flush(struct nl *nl, int argc, char **argv);
 
+/* ---- nsrtool_gate.c ---- */
+
+int gate_cmd_follow(struct nl *nl, int argc, char **argv);
+
 /* ---- nsrtool_inject.c, nsrtool_fuzz.c ---- */
 
 int inject_cmd(struct nl *nl, int argc, char **argv);

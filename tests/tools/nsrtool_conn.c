@@ -62,6 +62,8 @@ static const struct field {
 	{ "snd_missing", TCP_NSR_A_CONN_SND_MISSING, S64 },
 	{ "rcv_uncertain", TCP_NSR_A_CONN_RCV_UNCERTAIN, U64 },
 	{ "snd_uncertain", TCP_NSR_A_CONN_SND_UNCERTAIN, U8 },
+	{ "gate", TCP_NSR_A_CONN_GATE, U64 },
+	{ "gate_open", TCP_NSR_A_CONN_GATE_OPEN, U8 },
 };
 
 static int put_word(struct nlmsghdr *nlh, const struct field *f, const char *value)

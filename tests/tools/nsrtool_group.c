@@ -44,6 +44,8 @@ static const char * const stat_names[TCP_NSR_A_STAT_MAX + 1] = {
 	[TCP_NSR_A_STAT_NO_SOCKET_DROPS] = "no_socket_drops",
 	[TCP_NSR_A_STAT_FROZEN_DROPS] = "frozen_drops",
 	[TCP_NSR_A_STAT_LEASE_LAPSES] = "lease_lapses",
+	[TCP_NSR_A_STAT_ACKS_HELD] = "acks_held",
+	[TCP_NSR_A_STAT_ACKS_CLAMPED] = "acks_clamped",
 };
 
 static uint32_t put_group(struct nlmsghdr *nlh, int argc, char **argv)

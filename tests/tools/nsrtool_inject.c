@@ -8,12 +8,14 @@
  *	recv N			what there is to read; "EOF"; or the errno's name
  *	info N			TCP_INFO in words
  *	keepalive N		SO_KEEPALIVE with an idle time of 1 s
+ *	nodelay N		TCP_NODELAY
+ *	addrform N		makes an IPv6 socket with mapped addresses an IPv4 one
  *	listen ADDR PORT	a listening socket, held like the others
  *	accept N [COUNT]	waits for connections on it
  *	connect ADDR PORT [COUNT [LADDR]]
  *	shutdown N		no more to send
  *	pull N FILE		appends what comes to FILE, in a process of its own
- *	push N FILE OFFSET	sends FILE from OFFSET on and shuts down, likewise
+ *	push N FILE OFFSET [keep]	sends FILE from OFFSET on and shuts down (unless keep), likewise
  *	close N | close all | exit STATUS | quit
  *
  * The answer ends with a line "." of its own.
@@ -43,6 +45,24 @@ struct shadow {
 static struct shadow *shadows;
 static int nr_shadows, room;
 
+/* RFC 2385: the key of all sockets with one far end */
+static const char *md5_addr, *md5_key;
+
+static socklen_t make_addr(const char *addr, int port, struct sockaddr_storage *to);
+
+static void use_key(int fd)
+{
+	struct tcp_md5sig sig = {};
+
+	if (!md5_key || fd < 0)
+		return;
+	make_addr(md5_addr, 0, (struct sockaddr_storage *)&sig.tcpm_addr);
+	sig.tcpm_keylen = strlen(md5_key);
+	memcpy(sig.tcpm_key, md5_key, sig.tcpm_keylen);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &sig, sizeof(sig)))
+		perror("nsrtool: TCP_MD5SIG");
+}
+
 static const char *word_of(char **words, int n, const char *key)
 {
 	int i, k;
@@ -63,9 +83,11 @@ static int fresh_socket(char **words, int n)
 	const char *flags = word_of(words, n, "flags"), *family = word_of(words, n, "family");
 	bool mapped = flags && strtoul(flags, NULL, 0) & TCP_NSR_CONN_F_V4MAPPED;
 	int af = mapped ? AF_INET6 : family ? atoi(family) : AF_INET;
-
 	/* A wrong family is for the kernel to refuse. */
-	return socket(af == AF_INET6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	int fd = socket(af == AF_INET6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+
+	use_key(fd);
+	return fd;
 }
 
 static void hold(int fd, uint64_t id)
@@ -185,6 +207,14 @@ static void do_keepalive(FILE *out, int fd)
 				     strerrorname_np(errno) : "ok");
 }
 
+static void do_addrform(FILE *out, int fd)
+{
+	int family = AF_INET;
+
+	fprintf(out, "%s\n", setsockopt(fd, IPPROTO_IPV6, IPV6_ADDRFORM, &family, sizeof(family)) ?
+				     strerrorname_np(errno) : "ok");
+}
+
 static socklen_t make_addr(const char *addr, int port, struct sockaddr_storage *to)
 {
 	struct sockaddr_in6 *in6 = (void *)to;
@@ -209,6 +239,7 @@ static int do_listen(FILE *out, const char *addr, int port)
 	int fd = socket(ss.ss_family, SOCK_STREAM, 0), one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	use_key(fd);
 	if (fd < 0 || bind(fd, (void *)&ss, len) || listen(fd, 65535)) {
 		fprintf(out, "%s\n", strerrorname_np(errno));
 		close(fd);
@@ -230,6 +261,7 @@ static void do_connect(FILE *out, const char *addr, int port, int count, const c
 	for (i = 0; i < count; i++) {
 		fd = socket(to.ss_family, SOCK_STREAM, 0);
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+		use_key(fd);
 		if (fd < 0 || (llen && bind(fd, (void *)&from, llen)) ||
 		    connect(fd, (void *)&to, len)) {
 			fprintf(out, "%s\n", strerrorname_np(errno));
@@ -316,6 +348,11 @@ static bool command(FILE *out, char *line)
 		do_info(out, fd);
 	} else if (!strcmp(verb, "keepalive")) {
 		do_keepalive(out, fd);
+	} else if (!strcmp(verb, "nodelay")) {
+		fprintf(out, "%s\n", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) ?
+					     strerrorname_np(errno) : "ok");
+	} else if (!strcmp(verb, "addrform")) {
+		do_addrform(out, fd);
 	} else if (!strcmp(verb, "accept")) {
 		do_accept(out, fd, at && line[at] ? atoi(line + at) : 1);
 	} else if (!strcmp(verb, "pull") || !strcmp(verb, "push")) {
@@ -385,6 +422,17 @@ static int serve_at(const char *path)
 	return 0;
 }
 
+/* md5 ADDR KEY */
+static bool take_key(int argc, char **argv, int *i)
+{
+	if (strcmp(argv[*i], "md5") || *i + 2 >= argc)
+		return false;
+	md5_addr = argv[*i + 1];
+	md5_key = argv[*i + 2];
+	*i += 2;
+	return true;
+}
+
 int inject_cmd(struct nl *nl, int argc, char **argv)
 {
 	const char *ctl = NULL, *value;
@@ -398,6 +446,8 @@ int inject_cmd(struct nl *nl, int argc, char **argv)
 			ctl = value;
 		else if (!strcmp(argv[i], "late"))
 			late = true;
+		else if (take_key(argc, argv, &i))
+			continue;
 		else
 			break;
 	}
@@ -414,11 +464,15 @@ int inject_cmd(struct nl *nl, int argc, char **argv)
 	return ret;
 }
 
-/* hold PATH: no shadows, ordinary sockets under the same commands */
+/* hold PATH [md5 ADDR KEY]: no shadows, ordinary sockets under the same commands */
 int hold_cmd(struct nl *nl, int argc, char **argv)
 {
+	int i = 1;
+
 	(void)nl;
-	return argc == 1 ? serve_at(argv[0]) : 2;
+	if (argc > 1 && !take_key(argc, argv, &i))
+		return 2;
+	return serve_at(argv[0]);
 }
 
 int ctl_cmd(struct nl *nl, int argc, char **argv)

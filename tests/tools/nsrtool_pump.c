@@ -68,7 +68,7 @@ static void pull(int sock, const char *path)
 	}
 }
 
-static void push(int sock, const char *path, off_t offset)
+static void push(int sock, const char *path, off_t offset, bool keep)
 {
 	static char buf[16384];
 	int file = open(path, O_RDONLY);
@@ -88,18 +88,19 @@ static void push(int sock, const char *path, off_t offset)
 		}
 		offset += n;
 	}
-	shutdown(sock, SHUT_WR);
+	if (!keep)
+		shutdown(sock, SHUT_WR);
 	tell_end(path, "EOF");
 }
 
-/* pull PATH | push PATH OFFSET; prints the pump's process id */
+/* pull PATH | push PATH OFFSET [keep]; prints the pump's process id */
 void pump_start(FILE *out, int sock, bool out_of_file, const char *args)
 {
-	char path[4096];
+	char path[4096], keep[8] = "";
 	long long offset = 0;
 	pid_t pid;
 
-	if (sscanf(args, "%4095s %lld", path, &offset) < 1) {
+	if (sscanf(args, "%4095s %lld %7s", path, &offset, keep) < 1) {
 		fprintf(out, "which file?\n");
 		return;
 	}
@@ -107,7 +108,7 @@ void pump_start(FILE *out, int sock, bool out_of_file, const char *args)
 	pid = fork();
 	if (!pid) {
 		if (out_of_file)
-			push(sock, path, offset);
+			push(sock, path, offset, !strcmp(keep, "keep"));
 		pull(sock, path);
 	}
 	fprintf(out, "pid=%d\n", pid);

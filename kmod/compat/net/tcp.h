@@ -33,6 +33,13 @@ static inline bool nsr_tcp_has_ao(const struct tcp_sock *tp)
 #endif
 }
 
+/* tcp_mstamp_refresh(): what the stack does when a segment, a timer or an application comes */
+static inline void nsr_tcp_refresh(struct tcp_sock *tp)
+{
+	tp->tcp_clock_cache = tcp_clock_ns();
+	tp->tcp_mstamp = div_u64(tp->tcp_clock_cache, NSEC_PER_USEC);
+}
+
 static inline void nsr_tcp_send_ack(struct sock *sk, u32 rcv_nxt)
 {
 #ifdef NSR_HAVE_SEND_ACK_FLAGS

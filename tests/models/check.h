@@ -27,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#define LIMIT	100000000	/* states; some 6 GB */
 #define WEDGE	"wedge: no goal can be reached any more"
 
 /* One thing that can happen. @what is a format for @arg, printed in traces only. */
@@ -62,7 +63,8 @@ public:
 	using S = typename M::state;
 
 	/* @stop_at: a violation that ends the search once it is found; NULL: search everything */
-	checker(const M &model, size_t limit, const char *stop_at) : model(model), limit(limit)
+	checker(const M &model, size_t limit, const char *stop_at) :
+		model(model), limit(limit), wedges(!stop_at || !strcmp(stop_at, WEDGE))
 	{
 		bool fresh;
 
@@ -74,7 +76,7 @@ public:
 				return;
 			truncated = states.size() > limit;
 		}
-		if (!truncated)
+		if (!truncated && wedges)
 			look_for_wedges();
 	}
 
@@ -119,6 +121,7 @@ public:
 private:
 	const M &model;
 	size_t limit;
+	bool wedges;			/* they are of interest */
 	std::vector<S> states;
 	std::vector<uint32_t> parent;
 	std::vector<uint8_t> is_goal;
@@ -184,7 +187,7 @@ private:
 				continue;
 			}
 			to = insert(e.to, i, fresh);
-			if (e.fair && to != i)
+			if (wedges && e.fair && to != i)
 				fair.push_back(static_cast<uint64_t>(to) << 32 | i);
 		}
 	}
@@ -304,7 +307,7 @@ template <class M> int model_main(int argc, char **argv, const std::vector<model
 		if (list)
 			printf("# %s%s%s\n", c->name, c->rule ? ": without " : "", c->rule ? c->rule : "");
 		else
-			ok &= run_case(*c, ++number, trace, 150000000);
+			ok &= run_case(*c, ++number, trace, LIMIT);
 	}
 	return !ok;
 }

@@ -139,7 +139,7 @@ struct sending {
 
 	void application(const state &s, edges<state> &out) const
 	{
-		bool room_left = s.written + MESSAGE <= length;
+		bool room_left = s.phase == ALIVE && s.written + MESSAGE <= length;
 		state n = s;
 
 		if (!lossless && room_left) {
@@ -171,12 +171,10 @@ struct sending {
 	{
 		state n = s;
 
-		if (s.phase == ALIVE) {
-			application(s, out);
-			n.phase = LEAVING;
-			if (planned)
-				out.step(n, "switchover: applications stop sending");
-		}
+		application(s, out);
+		n.phase = LEAVING;
+		if (planned && s.phase == ALIVE)
+			out.step(n, "switchover: applications stop sending");
 		n = s;
 		if (s.nxt < s.written && !net_has(s.out, room_out, s.nxt) && net_put(n.out, room_out, s.nxt)) {
 			n.nxt++;

@@ -28,6 +28,9 @@ modules:
 check: deps
 	@tests/run
 
+check-models: deps
+	@$(MAKE) --no-print-directory -C tests/models check-big
+
 check-debug: deps
 	@tests/run -k debug guest
 
@@ -62,11 +65,12 @@ help:
 #:                   KDIR=/lib/modules/.../build for any other kernel, then
 #: make modules_install
 #: make check        install what is missing from Debian, then all tests
+#: make check-models the models of the rules with all their bounds: minutes, and some 6 GB
 #: make check-debug  the guest tests in the debug kernel
 #: make demo         install what is missing from Debian, then the demonstration
 #: make bench        ratios, with and without tcp_nsr
 #: make install      PREFIX=/usr/local DESTDIR=
 #: make clean        what was compiled; "make distclean" also the fetched kernels
 
-.PHONY: all daemon lib examples tools modules check check-debug demo bench deps \
+.PHONY: all daemon lib examples tools modules check check-models check-debug demo bench deps \
 	install modules_install clean distclean help

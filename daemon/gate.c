@@ -128,7 +128,9 @@ bool gate_group_closed(const struct group *g)
 
 /* ---- positions ---- */
 
-/* What a standby that holds the store holds of the far end's stream; the FIN once everything before it is there. */
+/* Rules ack-gate, gate-follows-reads: the tail is part of it, so no gate waits for the end of a message.
+ * What a standby that holds the store holds of the far end's stream; the FIN once everything before it is there.
+ */
 static uint64_t held(const struct nsr_store_conn *c)
 {
 	uint64_t pos = c->has_rcv ? c->rcv_tail_end : 0;
@@ -300,7 +302,8 @@ bool gate_amend(struct group *g, const struct nlattr *conn, struct attr_buf *out
 	return !out->failed;
 }
 
-/* The record says what the state is; sequence number on the link, 0: there is none. */
+/* Rule told-before-open: the gate opens when this is acknowledged.
+ * The record says what the state is; sequence number on the link, 0: there is none. */
 static uint64_t tell_standby(struct gate *t)
 {
 	struct group *g = t->gg->g;
@@ -397,6 +400,7 @@ void gate_flush(struct group *g)
 
 /* ---- in step, or not ---- */
 
+/* Rule in-step-before-ready */
 static bool in_step(struct gate *t, uint64_t wup, uint64_t snd_una, uint64_t write_seq)
 {
 	if (held(t->c) < wup) {
@@ -439,6 +443,7 @@ static void look_each(const struct nlattr *conn, void *data)
 		look(c->gate, tb);
 }
 
+/* Rule gates-close-first: closed, then looked at, then called protected. */
 void gate_close_all(struct group *g)
 {
 	struct gate_group *gg = g->gates;

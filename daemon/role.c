@@ -359,7 +359,7 @@ int role_start(struct role *r, uint64_t now, const struct term_record *disk,
 		r->lease_until = k->lease_until;
 		r->ready_until = k->ready_until;
 		r->epoch = k->epoch;
-		r->gates_open = k->gates_open;
+		r->gates_open = k->gates_open;	/* rule nsrd-death-opens-nothing */
 		if (k->gates_open)
 			r->unable = r->cfg.alone || k->lease_until > now + r->cfg.silent_lease ?
 				    ROLE_UNABLE_SAID : ROLE_UNABLE_SILENT;
@@ -387,6 +387,7 @@ static bool invalid(const struct role *r)
 		(r->state == ROLE_CLAIM && !r->cold)) && !role_valid(r, r->now);
 }
 
+/* Rule lease-before-gates-open: a standby that is silent may still take over as ready until then. */
 static bool peer_old(const struct role *r)
 {
 	uint64_t bound = role_rule(r, ROLE_RULE_GATE) ? r->cfg.ready_lease + r->cfg.ready_margin :
@@ -425,6 +426,7 @@ static bool evidence_due(const struct role *r)
 	       (r->ordered && r->cfg.authority == ROLE_AUTH_EXTERNAL);
 }
 
+/* Rule drain-before-flip: what the old active sent last has arrived or died. */
 static bool drained(const struct role *r)
 {
 	return r->state == ROLE_CLAIM && r->evidence && r->now >= r->evidence_at + r->cfg.drain;

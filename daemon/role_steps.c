@@ -255,6 +255,7 @@ STEP(s_hold, "keep sockets, fenced")
 	push(r, ROLE_ACT_SNAPSHOT_STOP);
 }
 
+/* Rule reborn-drops-store: others may have gone past what it has. */
 STEP(s_forget, "destroy sockets silently, drop data")
 {
 	if (r->gates_open)	/* what the disk may say: nobody else had anything */
@@ -584,8 +585,10 @@ STEP(s_call_off, "call the switchover off")
 	role_say(r, ROLE_ACT_ALARM, "switchover called off");
 }
 
-/* The disk first here too: muted and then unable to write we could offer nothing. Should nsrd die in
- * between, the disk's term is the peer's, and a restarted nsrd mutes. */
+/* Rule offer-is-final: no way back but a claim of a higher term, with evidence.
+ * The disk first here too: muted and then unable to write we could offer nothing. Should nsrd die in
+ * between, the disk's term is the peer's, and a restarted nsrd mutes.
+ */
 STEP(s_offer, "offer the peer's term")
 {
 	r->term = nsr_term_next(r->term, r->peer.node);

@@ -56,7 +56,7 @@ static u64 life_over(const struct nsr_conn *conn)
 }
 
 /**
- * nsr_adopt_by_age() - may answers without a nonce decide by now?
+ * nsr_adopt_by_age() - may answers without a nonce decide by now? (rule age-after-a-life)
  * @conn: shadow
  * @now: boot time
  *
@@ -135,14 +135,18 @@ static int adopted_stat(u8 by)
 	}
 }
 
-/* Does the far end perhaps hold pieces of the old active's output, without a way to tell us? */
+/* Does the far end perhaps hold pieces of the old active's output, without a way to tell us?
+ * (rule blind-is-uncertain)
+ */
 static bool cannot_be_known(const struct nsr_conn *conn, u8 by)
 {
 	return by == TCP_NSR_ADOPTED_AGE ||
 	       (by == TCP_NSR_ADOPTED_TSECR && !(conn->rec.flags & TCP_NSR_CONN_F_SACK));
 }
 
-/* What is missing in each direction. Return: whether the gap policy is asked. */
+/* What is missing in each direction (rule vouched-tells-gap).
+ * Return: whether the gap policy is asked.
+ */
 static bool find_gaps(struct nsr_conn *conn, const struct nsr_floor *f, u8 by)
 {
 	u64 ref = conn->has_snd_vouched ? conn->snd_vouched : conn->cur.write_seq;

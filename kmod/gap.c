@@ -18,6 +18,7 @@
 #include "nsr.h"
 #include "trace.h"
 
+/* Rules head-proves-gap, fresh-answer-resumes, bound-says-uncertain: tests/models/recv.cc */
 #define RETRANSMISSIONS	3
 /* Two copies of one transmission, made by the network, come closer together than any retransmission. */
 #define COPY_NS		(20 * NSEC_PER_MSEC)
@@ -98,7 +99,9 @@ static void proven(struct nsr_conn *conn, struct sk_buff *skb)
 	try_finish(conn, skb);
 }
 
-/* The journal has not been sent up to its end: what the segment says of our data, and a FIN. */
+/* The journal has not been sent up to its end (rule heal-to-journal-end): what the segment says of our
+ * data, and a FIN.
+ */
 static void heal(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_buff *skb)
 {
 	struct tcp_skb_cb *cb = TCP_SKB_CB(skb);

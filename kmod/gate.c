@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tcp_nsr: the ACK gate of mode lossless: no ACK leaves for a byte that the standby does not hold.
+ * tcp_nsr: the ACK gate of mode lossless: no ACK leaves for a byte that the standby does not hold
+ * (rule ack-gate).
  *
  * A protected lossless socket has a copy of its icsk_af_ops with a queue_xmit() of ours: every segment
  * of the connection passes it, complete but for its IP header, with the socket locked. Nobody else

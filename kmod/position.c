@@ -10,7 +10,7 @@
 #include "nsr.h"
 
 /**
- * nsr_position_floor() - where receiving goes on
+ * nsr_position_floor() - where receiving goes on (rules floor-from-vouched, fin-is-a-position)
  * @conn: shadow
  * @f: set
  *

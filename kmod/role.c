@@ -7,7 +7,7 @@
  * first frame. No timer takes part in it; the lapse work only tells.
  *
  * Each change is one critical section of role_lock and raises the generation, which every request
- * must name: a queued promotion cannot win over a later demotion. What follows from a role (probes,
+ * must name: a queued promotion cannot win over a later demotion (rule generation). What follows from a role (probes,
  * scan) is done after, by nsr_role_apply(), which looks at the role that stands then.
  */
 #include <linux/ktime.h>

@@ -110,7 +110,7 @@ static bool check_ts(const struct nsr_conn *conn, const struct nsr_seg *seg)
 }
 
 /**
- * nsr_seg_check() - can this segment be an answer to the old active or to us?
+ * nsr_seg_check() - can this segment be an answer to the old active or to us? (rule journal-reaches-back)
  * @conn: shadow
  * @seg: segment with ACK, without SYN and RST
  *
@@ -169,7 +169,7 @@ static bool is_tsecr(const struct nsr_conn *conn, const struct nsr_seg *seg)
 }
 
 /**
- * nsr_seg_nonce() - does the segment prove that one of our probes caused it?
+ * nsr_seg_nonce() - does the segment prove that one of our probes caused it? (rule nonce-decides)
  * @conn: shadow or provisional connection
  * @seg: segment
  *
@@ -186,6 +186,7 @@ u8 nsr_seg_nonce(const struct nsr_conn *conn, const struct nsr_seg *seg)
 
 /**
  * nsr_seg_holes() - does the far end hold pieces of the old active's output beyond its RCV.NXT?
+ *	(rule holes-reset)
  * @seg: segment
  * @by: enum tcp_nsr_adopted_by: with a D-SACK the first block is the nonce
  */

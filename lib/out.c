@@ -4,10 +4,11 @@
  *
  *	nsr_send() -> journal -> transaction -> TXN_ACK -> socket -> the far end's ACK -> trimmed
  *
- * No byte is written that the standby could not send again. Without nsrd, a connection that was protected
- * when the link broke writes nothing more until it is back: its standby may be taking over at this very
- * moment. Others write at once, and keep the journal all the same: a standby that comes late needs what is
- * in flight. In the other modes bytes go to the socket at once and only their position is replicated.
+ * No byte is written that the standby could not send again (rule journal-before-wire). Without nsrd, a
+ * connection that was protected when the link broke writes nothing more until it is back: its standby may
+ * be taking over at this very moment. Others write at once, and keep the journal all the same (rule
+ * journal-kept-always): a standby that comes late needs what is in flight. In the other modes bytes go to
+ * the socket at once and only their position is replicated.
  *
  * FIN, and the close, stand behind the journal's last byte, once the far end has acknowledged it.
  */

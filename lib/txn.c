@@ -2,7 +2,7 @@
 /*
  * txn: the open transaction. It is written piece by piece into one message buffer and leaves when that is
  * full, so a transaction of any size costs one message of memory here; only the piece with LAST makes
- * it count at the other end.
+ * it count at the other end (rule one-transaction: state, consumed, tail and sent are one).
  *
  * Nobody to ship it to (no nsrd, not active): nothing is kept. Whoever becomes interested asks for a
  * snapshot, and that replaces it.

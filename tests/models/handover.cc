@@ -140,6 +140,6 @@ int main(int argc, char **argv)
 	return model_main<handover>(argc, argv, {
 		{ "back with evidence", nullptr, nullptr, { EVIDENCE }, false },
 		{ "back when patience ends", "offer-is-final", "two boxes emit", { PATIENCE }, false },
-		{ "no way back at all", "offer-is-final (the claim of a higher term)", WEDGE, { NONE }, false },
+		{ "no way back at all", "offer-is-final", WEDGE, { NONE }, false },
 	});
 }

@@ -273,9 +273,9 @@ struct sending {
 			n.nuna = a;
 		} else if (a > s.nnxt && a <= s.jend && lossless && s.nuna < s.jend &&
 			   (heal == TO_THE_END || (heal == ONCE && s.nuna == s.pos))) {
-			/* the stock stack would drop it: an ACK of data never sent */
-			n.nuna = n.nnxt = a;
-			what = "healed up to %d";
+			/* The stock stack would drop it: data never sent. It counts as an ACK of all that was. */
+			n.nuna = s.nnxt;
+			what = "ACK %d heals";
 		}
 		out.add(fair, n, what, a, verdict(n));
 	}

@@ -54,7 +54,12 @@ enum role_state {
 	ROLE_STATES
 };
 
-/** enum role_authority - who decides that the peer is gone */
+/**
+ * enum role_authority - who decides that the peer is gone
+ *
+ * @ROLE_AUTH_EXTERNAL: a cluster manager, which also has to see that it promotes a box only with data of
+ * the last reign (rule last-reign): this box cannot know whether it missed one.
+ */
 enum role_authority { ROLE_AUTH_NONE, ROLE_AUTH_FENCE, ROLE_AUTH_EXTERNAL };
 
 /** enum role_reason - why a box is in its state. On the wire, for the operator only: append only */

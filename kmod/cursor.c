@@ -91,6 +91,7 @@ bool nsr_cursor_read(const struct nsr_conn *conn, struct nsr_cursor *cur)
 		if (sock_owned_by_user_nocheck(conn->sk)) {
 			ok = false;
 			for (tries = 0; tries < 4 && !ok; tries++) {
+				/* The second look comes after the first. */
 				smp_rmb();
 				nsr_cursor_capture(conn, &again);
 				ok = equal(cur, &again);

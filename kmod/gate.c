@@ -303,6 +303,7 @@ void nsr_gate_install(struct nsr_conn *conn)
 	int i;
 
 	for (i = 0; i < NR_SETS; i++) {
+		/* Pairs with the release that makes a set known: its ops are complete. */
 		if (smp_load_acquire(&sets[i].orig) != icsk->icsk_af_ops)
 			continue;
 		conn->gate_ops = &sets[i].ops;

@@ -415,9 +415,11 @@ struct nsr_conn *nsr_conn_find_sk(struct nsr_net *ns, const struct sock *sk);	/*
 struct nsr_conn *nsr_conn_find_sk_rcu(struct nsr_net *ns, const struct sock *sk);
 void nsr_conn_set_phase(struct nsr_conn *conn, u8 phase);	/* keeps the counts; socket locked */
 
-/* track.c: active side. Reads a socket's record and cursor; socket locked.
+/*
+ * track.c: active side. Reads a socket's record and cursor; socket locked.
  * nsr_record_imprint() is for adoption: makes bytes_acked, bytes_received and the mark of a passive
- * open what nsr_record_capture() derives ISS and IRS from, should the module be loaded anew. */
+ * open what nsr_record_capture() derives ISS and IRS from, should the module be loaded anew.
+ */
 void nsr_record_capture(struct nsr_record *rec, struct sock *sk);
 void nsr_record_imprint(const struct nsr_record *rec, struct sock *sk, u64 snd_una, u64 rcv_nxt);
 void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur);
@@ -455,10 +457,12 @@ void nsr_event_conn_state(struct nsr_conn *conn, u8 state);	/* TCP state is abou
 void nsr_event_conn_del(struct nsr_conn *conn);
 void nsr_event_group(struct nsr_group *g, u8 reason);
 
-/* shadow.c: makes a fresh socket a shadow, and closes it silently.
+/*
+ * shadow.c: makes a fresh socket a shadow, and closes it silently.
  * create: -EEXIST, -EADDRINUSE, -EOPNOTSUPP, -EPROTO, -ENOMEM with extack; the socket is unchanged then.
  * Afterwards the socket has a reference on @conn of its own. ORDER: nsr_conn_publish() follows under the
- * same socket lock; if it fails, nsr_shadow_abandon(). */
+ * same socket lock; if it fails, nsr_shadow_abandon().
+ */
 int nsr_shadow_create(struct nsr_conn *conn, struct netlink_ext_ack *extack);	/* socket locked; hashes it */
 void nsr_shadow_abandon(struct nsr_conn *conn);		/* process context, takes the socket lock */
 void nsr_shadow_destroy(struct nsr_conn *conn);		/* no frame leaves; process context, takes the socket lock */
@@ -511,8 +515,10 @@ void nsr_egress_detach(struct nsr_group *g);
 int nsr_ingress_init(struct nsr_net *ns);	/* with the first group; under ns->lock */
 void nsr_ingress_exit(struct nsr_net *ns);
 
-/* position arithmetic: 64-bit position of sequence number @seq, @base is the sequence number of
- * position 0, @near a position within 2^31 of the answer */
+/*
+ * position arithmetic: 64-bit position of sequence number @seq, @base is the sequence number of
+ * position 0, @near a position within 2^31 of the answer
+ */
 static inline u64 nsr_pos_extend(u32 seq, u32 base, u64 near)
 {
 	return near + (s64)(s32)(seq - base - (u32)near);

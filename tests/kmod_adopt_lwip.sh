@@ -9,15 +9,15 @@
 # lwIP is the far end at 10.9.0.7, on a TAP device bridged to the wire; far's tool speaks to it locally.
 lwip_up() {
 	groups_up "$@" || return 1
-	ip -n far-$$ link add lbr type bridge && ip -n far-$$ link set lbr up
-	in_far ip tuntap add dev lt0 mode tap && ip -n far-$$ link set lt0 master lbr up
-	ip -n far-$$ addr flush dev eth0
-	ip -n far-$$ link set eth0 master lbr
+	ip -n far-$NS link add lbr type bridge && ip -n far-$NS link set lbr up
+	in_far ip tuntap add dev lt0 mode tap && ip -n far-$NS link set lt0 master lbr up
+	ip -n far-$NS addr flush dev eth0
+	ip -n far-$NS link set eth0 master lbr
 	hold a || return 1
 	A_PID=$HOLD_PID
 	hold far || return 1
 	ctl a listen 10.9.0.1 5000 >/dev/null
-	ip netns exec far-$$ $NSR_B/tests/farend_lwip -t lt0 -a 10.9.0.7/24 -p 7000 -c 10.9.0.1:5000 \
+	nsenter --net="/run/netns/far-$NS" $NSR_B/tests/farend_lwip -t lt0 -a 10.9.0.7/24 -p 7000 -c 10.9.0.1:5000 \
 		>$W/lwip 2>&1 &
 	until_ok 20 grep -q ready $W/lwip || { cat $W/lwip; return 1; }
 	ctl far connect 127.0.0.1 7000 1 >/dev/null
@@ -38,12 +38,15 @@ by_age_reset() {
 
 far_is_reset() { [ "$(ctl far recv 0)" = ECONNRESET ]; }
 
+lwip_says() { sed "s/^/lwIP: /" $W/lwip; return 1; }
+
 planned() {
 	lwip_up mode adopt gap reset && with flags=$(($(field flags $W/record) | 128)) && inject && a_dies &&
-		takeover && resumed && stat_is b adopted_handover 1 && talks b 0 && bulk b 0 200000
+		takeover && resumed && stat_is b adopted_handover 1 && talks b 0 && bulk b 0 200000 || lwip_says
 }
 
-insmod "$NSR_KO" || exit 1
+modprobe -q tun
+grep -q "^tcp_nsr " /proc/modules || insmod "$NSR_KO" || exit 1
 ktap_print_header
 say "seed $NSR_SEED"
 tests=(

@@ -1,107 +1,237 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Takeovers in mid-stream over a path with delay: at the end each byte of the stream has been at its
-# place, or is named as missing. KILLS takeovers in each direction at points drawn from NSR_SEED.
+# Takeovers in mid-stream over a path of 50 ms and 8 Mbit/s: at the end each byte of a stream has been at its place, or
+# is named as missing. CONNS streams of BYTES run at a time and are caught by one death each at a point of
+# its own; KILLS points in the direction from the far end, a third of it in the other one. All of it is
+# drawn from NSR_SEED.
 
 . "$(dirname "$0")/lib/adopt.sh"
 
-: "${KILLS:=4}"
+: "${CONNS:=5}"
 : "${BYTES:=4194304}"
+if [ "$NSR_KERNEL" = debug ]; then
+	: "${KILLS:=10}"
+else
+	: "${KILLS:=20}"
+fi
 
-delay() {
-	in_far tc qdisc add dev eth0 root netem delay 25ms limit 10000 &&
-	in_sw tc qdisc add dev pfar root netem delay 25ms limit 10000
+# The rate leaves streams unfinished however late a poller sees them; small windows keep the queues short.
+path() {
+	local n
+
+	in_far tc qdisc add dev eth0 root netem delay 25ms rate 8mbit limit 10000 &&
+		in_sw tc qdisc add dev pfar root netem delay 25ms rate 8mbit limit 10000 || return 1
+	for n in far a b; do
+		in_$n sysctl -qw net.ipv4.tcp_rmem="4096 131072 262144" net.ipv4.tcp_wmem="4096 65536 262144"
+	done
 }
 
 size() { stat -c %s "$1" 2>/dev/null || echo 0; }
 larger() { [ "$(size "$1")" -gt "$2" ]; }
 
+# far's sockets are 0 to CONNS - 1, box a's 1 to CONNS, box b's 0 to CONNS - 1 again; lines of records
+# have the same order, that of birth.
 src_up() {
 	head -c $BYTES /dev/urandom >$W/src
-	delay && groups_up "$@" && connect
+	path && groups_up "$@" && connect 10.9.0.1 10.9.0.1 $CONNS
 }
 
-pump() { ctl "$1" "$2" "$3" "$W/$4" 0 | sed -n 's/pid=//p'; }
+# pump BOX pull|push N FILE [OFFSET]
+pump() { ctl "$1" "$2" "$3" "$W/$4" "${5:-0}" | sed -n 's/pid=//p'; }
 
-unacked_at() {
-	in_$1 ss -tniH "$2 = 5000" | grep -o ' unacked:[0-9]*'
+# line I FILE: record number I, from 1
+line() { sed -n "${1}p" "$2"; }
+of() { sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p"; }
+
+# with_line I NAME=VALUE...: one record changed
+with_line() {
+	local i=$1 w
+
+	shift
+	for w; do
+		if line "$i" $W/record | grep -q "\\b${w%%=*}="; then
+			sed -i "${i}s/\\b${w%%=*}=[^ ]*/$w/" $W/record
+		else
+			sed -i "${i}s/\$/ $w/" $W/record
+		fi
+	done
 }
+
+# b_conns: box b's lines in the order of the record, those that are gone as an empty line
+b_conns() {
+	local i id
+
+	in_b $TOOL conns >$W/conns.now
+	for ((i = 1; i <= CONNS; i++)); do
+		id=$(line $i $W/record | of id)
+		grep "id=$id " $W/conns.now || echo
+	done >$W/conns.b
+}
+
+all_resumed() {
+	[ "$(in_b $TOOL conns | grep -c ' phase=3')" = $CONNS ]
+}
+
+all_ended() {
+	local i
+
+	for ((i = 1; i <= CONNS; i++)); do
+		[ -e $W/$1.$i.end ] || return 1
+	done
+}
+
+# Each connection's unacknowledged segments, as the far end has them
+unacked() {
+	local i port
+
+	in_far ss -tniHO 'dport = 5000' >$W/ss
+	for ((i = 1; i <= CONNS; i++)); do
+		port=$(line $i $W/record | of rport)
+		grep ":$port .*unacked:" $W/ss | grep -o 'unacked:[0-9]*' || echo none
+	done >$W/unacked
+	! grep -q none $W/unacked
+}
+
+# starts FILES WHO: all streams, and the first one to get so far is at a point drawn
+starts() {
+	local i point=$((65536 + RANDOM * (BYTES / 4) / 32768))
+
+	for ((i = 1; i <= CONNS; i++)); do
+		$2 $i
+	done
+	until_ok 120 one_is_larger $1 $point
+}
+
+one_is_larger() { [ "$(stat -c %s $W/$1.[0-9] 2>/dev/null | sort -n | tail -1)" -gt $2 ] 2>/dev/null; }
+
+# Return: no stream has come to its end
+mid_stream() {
+	local f
+
+	for f in $W/$1.[0-9]; do
+		[ "$(size $f)" -lt $BYTES ] || { say "$f is complete at the kill"; return 1; }
+	done
+}
+
+far_pushes() { pump far push $(($1 - 1)) src >/dev/null; }
+a_pushes() { pump a push $1 src >>$W/pids; }
 
 # The far end streams; box a consumes, and dies at a random point. What its last transaction held is
 # older than what it read and acknowledged.
 receive_and_die() {
-	local pid at=$((BYTES / 20 + RANDOM * (BYTES / 2) / 32768))
+	local i nxt
 
 	src_up "$@" || return 1
-	pid=$(pump a pull 1 a.dst)
-	pump far push 0 src >/dev/null
-	until_ok 60 larger $W/a.dst $at && record || return 1
-	vouched=$(size $W/a.dst)
-	[ "$(field rcv_nxt $W/record)" -ge $vouched ] || vouched=$(field rcv_nxt $W/record)
-	with rcv_vouched=$vouched snd_vouched=$(field write_seq $W/record)
-	until_ok 20 larger $W/a.dst $((vouched + RANDOM))
+	for ((i = 1; i <= CONNS; i++)); do
+		pump a pull $i a.dst.$i >>$W/pids
+	done
+	starts a.dst far_pushes && record || return 1
+	for ((i = 1; i <= CONNS; i++)); do
+		vouched[i]=$(size $W/a.dst.$i)
+		nxt=$(line $i $W/record | of rcv_nxt)
+		[ "$nxt" -ge ${vouched[i]} ] || vouched[i]=$nxt
+		with_line $i rcv_vouched=${vouched[i]} snd_vouched="$(line $i $W/record | of write_seq)"
+	done
+	until_ok 60 larger $W/a.dst.$CONNS $((vouched[CONNS] + RANDOM))
 	a_dies
-	unacked_at far dport >$W/unacked || { say "nothing in flight at the kill"; return 1; }
-	kill -9 $A_PID $pid 2>/dev/null
+	unacked || { say "nothing in flight at the kill:"; cat $W/unacked $W/ss; return 1; }
+	kill -9 $A_PID $(cat $W/pids) 2>/dev/null
 	inject && takeover
 }
 
-# Return: whether b's part fits behind the vouched part and what is named as missing.
+# Return: whether b's parts fit behind the vouched parts and what is named as missing.
 received_whole() {
-	ctl b pull 0 $W/b.dst >/dev/null
-	until_ok 120 test -e $W/b.dst.end || { say "no end: $(size $W/b.dst) bytes"; return 1; }
-	on_b phase 3
-	missing=$(field rcv_missing $W/conns.b)
-	say "vouched $vouched, missing ${missing:-0}, in flight$(cat $W/unacked)"
-	tail -c +$((vouched + ${missing:-0} + 1)) $W/src | cmp - $W/b.dst
+	local i missing bad=0
+
+	for ((i = 1; i <= CONNS; i++)); do
+		pump b pull $((i - 1)) b.dst.$i >/dev/null
+	done
+	until_ok "$1" all_ended b.dst || say "not all streams came to their end"
+	b_conns
+	for ((i = 1; i <= CONNS; i++)); do
+		missing=$(line $i $W/conns.b | of rcv_missing)
+		say "vouched ${vouched[i]}, missing ${missing:-?}, in flight $(line $i $W/unacked)"
+		[ -e $W/b.dst.$i.end ] &&
+			tail -c +$((vouched[i] + ${missing:-0} + 1)) $W/src | cmp - $W/b.dst.$i || bad=1
+	done
+	return $bad
 }
 
 receive_report() {
-	receive_and_die mode adopt gap report && resumed 120 && received_whole && stat_is b broken 0
+	receive_and_die mode adopt gap report && until_ok 180 all_resumed && received_whole 180 &&
+		stat_is b broken 0
 }
 
-# Control: the plain method; nothing is named, and bytes are missing.
+# Control: the plain method; nothing is named, and yet a stream that came to its end lacks bytes.
 receive_naive() {
-	receive_and_die mode naive && resumed 60 || return 1
-	! received_whole
+	local i lost=0
+
+	receive_and_die mode naive && until_ok 60 all_resumed || return 1
+	received_whole 60
+	for ((i = 1; i <= CONNS; i++)); do
+		[ "$(cat $W/b.dst.$i.end 2>/dev/null)" = EOF ] && [ "$(line $i $W/conns.b | of rcv_missing)" = 0 ] &&
+			[ $((vouched[i] + $(size $W/b.dst.$i))) -lt $BYTES ] && lost=$((lost + 1))
+	done
+	say "$lost streams lost bytes, and none was named"
+	[ $lost -gt 0 ]
 }
 
 # Box a streams, and dies. The far end has what it has; we go on exactly there, or say that we cannot.
 send_and_die() {
-	local pid at=$((BYTES / 20 + RANDOM * (BYTES / 2) / 32768))
+	local i
 
 	src_up mode adopt gap report || return 1
-	pump far pull 0 far.dst >/dev/null
-	pid=$(pump a push 1 src)
-	until_ok 60 larger $W/far.dst $at && record || return 1
-	with rcv_vouched=$(field rcv_nxt $W/record) snd_vouched=$(field write_seq $W/record)
-	until_ok 20 larger $W/far.dst $((at + RANDOM))
+	for ((i = 1; i <= CONNS; i++)); do
+		pump far pull $((i - 1)) far.dst.$i >/dev/null
+	done
+	starts far.dst a_pushes && record || return 1
+	for ((i = 1; i <= CONNS; i++)); do
+		with_line $i rcv_vouched="$(line $i $W/record | of rcv_nxt)" \
+			snd_vouched="$(line $i $W/record | of write_seq)"
+	done
+	until_ok 60 larger $W/far.dst.$CONNS $(($(size $W/far.dst.$CONNS) + RANDOM))
 	a_dies
-	kill -9 $A_PID $pid 2>/dev/null
+	mid_stream far.dst || return 1
+	kill -9 $A_PID $(cat $W/pids) 2>/dev/null
 	inject && monitor && takeover
 }
 
-send_report() {
-	local from
+reset_named() { event event=del cause=3 id="$(line $1 $W/record | of id)"; }
 
-	send_and_die || return 1
-	until_ok 60 adopted_or_ended || return 1
-	if event event=del cause=3; then
-		say "reset, named"
-		return 0
-	fi
-	from=$(($(field snd_vouched $W/record) - $(field snd_missing $W/conns.b)))
-	say "vouched $(field snd_vouched $W/record), goes on at $from"
-	ctl b push 0 $W/src $from >/dev/null
-	until_ok 120 test -e $W/far.dst.end && cmp $W/src $W/far.dst
+adopted_or_reset() {
+	local i
+
+	b_conns
+	for ((i = 1; i <= CONNS; i++)); do
+		line $i $W/conns.b | grep -q ' phase=3' || reset_named $i || return 1
+	done
 }
 
-adopted_or_ended() { on_b phase 3 || event event=del; }
+send_report() {
+	local i from snd
+
+	send_and_die && until_ok 120 adopted_or_reset || return 1
+	for ((i = 1; i <= CONNS; i++)); do
+		if reset_named $i; then
+			say "reset, named"
+			touch $W/far.dst.$i.end
+			continue
+		fi
+		snd=$(line $i $W/record | of snd_vouched)
+		from=$((snd - $(line $i $W/conns.b | of snd_missing)))
+		say "vouched $snd, goes on at $from"
+		pump b push $((i - 1)) src $from >/dev/null
+	done
+	until_ok 180 all_ended far.dst || return 1
+	for ((i = 1; i <= CONNS; i++)); do
+		reset_named $i || cmp $W/src $W/far.dst.$i || return 1
+	done
+}
 
 # Planned: both directions in mid-stream; nothing is missing, nothing comes twice.
 planned() {
-	local in out
+	local in out CONNS=1
 
 	src_up mode adopt gap reset || return 1
 	head -c $BYTES /dev/urandom >$W/src2
@@ -115,7 +245,7 @@ planned() {
 	kill -9 $in
 	with rcv_vouched=$(size $W/a.dst) snd_vouched=$(field write_seq $W/record) \
 		flags=$(($(field flags $W/record) | 128))
-	unacked_at far dport >$W/unacked || say "nothing in flight at the switchover"
+	unacked || { say "nothing in flight at the switchover"; return 1; }
 	inject && in_a $TOOL mute 1 >/dev/null && a_dies && takeover && resumed || return 1
 	stat_is b adopted_handover 1 || return 1
 	ctl b pull 0 $W/b.dst >/dev/null
@@ -135,12 +265,15 @@ all_read() {
 	[ "$(field rcv_nxt $W/conns.a)" = "$(size $W/a.dst)" ]
 }
 
-insmod "$NSR_KO" || exit 1
+grep -q '^tcp_nsr ' /proc/modules || insmod "$NSR_KO" || exit 1
 ktap_print_header
 say "seed $NSR_SEED"
 tests=("planned, both directions in mid-stream" planned)
-for ((k = 1; k <= KILLS; k++)); do
-	tests+=("receiving, death number $k" receive_report "sending, death number $k" send_report)
+for ((k = CONNS; k <= KILLS; k += CONNS)); do
+	tests+=("receiving, $CONNS streams, deaths $((k - CONNS + 1)) to $k" receive_report)
+done
+for ((k = CONNS; k <= (KILLS + 2) / 3; k += CONNS)); do
+	tests+=("sending, $CONNS streams, deaths $((k - CONNS + 1)) to $k" send_report)
 done
 tests+=("control: naive receiving loses bytes in silence" receive_naive)
 run_tests "${1:-}"

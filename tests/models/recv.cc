@@ -414,7 +414,6 @@ template <class F> static recv with(F change)
 static recv large(recv r)
 {
 	r.length = 6;
-	r.room = 3;
 	return r;
 }
 

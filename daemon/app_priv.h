@@ -28,7 +28,9 @@
  * s: a rule matches, and yet the kernel has no record, and its rules are new: their scan
  * may not have come to it yet. What the application says of other connections waits meanwhile, and is not replicated.
  */
+#ifndef APP_ATTACH_S
 #define APP_ATTACH_S	0.1
+#endif
 
 struct app_server {
 	struct nsrd *nsrd;

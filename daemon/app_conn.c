@@ -595,6 +595,12 @@ void app_detach(struct app_client *cl, const struct nsr_wire *w)
 			app_handle_free(h);
 	if (!ac || ac->client != cl)
 		return;
+	/*
+	 * Said of the connection that it had while this box was active: the new shadow of the same id crossed it on
+	 * the way, and is still to be claimed. A refusal of the shadow itself names no handle.
+	 */
+	if (!ac->claimed && nsr_wire_has(w, NSR_APP_A_HANDLE))
+		return;
 	if (!ac->resumed) {
 		decline(ac);
 		return;

@@ -42,7 +42,8 @@
  *	and found while the role changed).
  * @NSR_APP_ATTACHED: S: HANDLE, CONN_ID, MODE, PROTECTED, TEXT (why not). No rule matches: MODE absent.
  * @NSR_APP_DETACH: C: CONN_ID, HANDLE, or both: the application is done with it (its socket is closed or UNPROTECT
- *	given: goes on as an ordinary one).
+ *	given: goes on as an ordinary one). CONN_ID alone refuses a shadow that cannot be taken; with HANDLE (0 for
+ *	what was a shadow) it does not mean a shadow that is not claimed yet.
  * @NSR_APP_SET_GAP: C: CONN_ID, GAP (enum tcp_nsr_gap).
  * @NSR_APP_TXN: C on the active: a piece of a transaction: TXN (grows by 1; goes on over reconnects), OPs in order; LAST set on
  *	the piece that ends it. Only with that piece does anything of it count. An OP that names a connection

@@ -801,6 +801,32 @@ static void shadows_of_a_dead_application_are_made_anew(void **unused)
 	hang_up(&c1);
 }
 
+/* It closes what it had while its box was active, and has not heard yet that the role is gone. */
+static void a_good_bye_to_the_old_socket_declines_no_shadow(void **unused)
+{
+	struct nsr_wire_buf w;
+
+	(void)unused;
+	fill_pair();
+	b.last_claimed = 0;
+	hello(&c1, &b, "app");
+	expect(&c1, NSR_APP_CONN_ADDED);
+	w = start(&c1, NSR_APP_DETACH);
+	nsr_wire_put_u64(&w, NSR_APP_A_CONN_ID, 1);
+	nsr_wire_put_u32(&w, NSR_APP_A_HANDLE, 7);
+	say(&c1, &w);
+	claim(&c1, 1);
+	box_until(b.last_claimed == 1);
+	assert_int_equal(b.released, 0);
+	/* once it is claimed, the same word means the shadow */
+	w = start(&c1, NSR_APP_DETACH);
+	nsr_wire_put_u64(&w, NSR_APP_A_CONN_ID, 1);
+	nsr_wire_put_u32(&w, NSR_APP_A_HANDLE, 0);
+	say(&c1, &w);
+	box_until(b.released == 1);
+	hang_up(&c1);
+}
+
 /* Ten times what may be queued, and a client that reads late: it has all of it in the end. */
 static void a_slow_standby_application_costs_no_memory(void **unused)
 {
@@ -996,6 +1022,7 @@ int main(void)
 		T(takeover_tells_role_then_tail_then_resumed), T(takeover_brings_the_journal), T(others_connections_are_left_alone),
 		T(an_application_that_comes_after_the_takeover_gets_its_legacy),
 		T(shadows_of_a_dead_application_are_made_anew),
+		T(a_good_bye_to_the_old_socket_declines_no_shadow),
 		T(a_slow_standby_application_costs_no_memory),
 		T(all_applications_must_have_left),
 		T(demotion_takes_connections_and_transactions),

@@ -20,15 +20,18 @@ farends_stop() {
 } 2>/dev/null
 
 farend_bird_start() {
+	: >"$LOGS/bird.log"
 	cat >"$DIR/bird.conf" <<-CONF
 	router id $BIRD_ADDR;
 	timeformat protocol iso long ms;
 	timeformat route iso long ms;
+	log "$LOGS/bird.log" all;
 	protocol device { }
 	protocol static { ipv4; route 203.0.113.0/24 blackhole; route 203.0.112.0/24 blackhole; }
 	protocol static late { disabled; ipv4; route 198.18.0.0/15 blackhole; }
 	protocol static { ipv6; route 2001:db8:b::/48 blackhole; }
 	protocol bgp nsr {
+		debug { events };
 		local $BIRD_ADDR as $BIRD_AS;
 		neighbor $SERVICE as $OUR_AS;
 		hold time 9;
@@ -40,7 +43,7 @@ farend_bird_start() {
 	}
 	CONF
 	ip netns exec bird bird -c "$DIR/bird.conf" -s "$DIR/bird.ctl" -P "$DIR/bird.pid" \
-		>>"$LOGS/bird.log" 2>&1
+		>>"$LOGS/bird.out" 2>&1
 }
 
 farend_frr_start() {
@@ -92,12 +95,18 @@ bird_route_since() {
 		sed -n 's/.*\[nsr \([0-9-]* [0-9:.]*\).*/\1/p' | head -n 1
 }
 
-bird_last_error() {
-	bird_cli show protocols all nsr | sed -n 's/.*Last error: *//p' | head -n 1
+bird_has_our_route() {
+	[ -n "$(bird_route_since)" ]
 }
 
 frr_cli() {
 	vtysh -N far -c "$1" 2>/dev/null
+}
+
+# How BIRD's session ended, by its log: "Last error" is soon overwritten by the next attempt to connect
+bird_lost() {
+	sed -n 's/.*nsr: \(Connection lost.*\|Connection closed.*\|.*Hold timer expired.*\|Received: .*\)/\1/p' \
+		"$LOGS/bird.log" | head -n 1
 }
 
 # one member of FRR's JSON for the session
@@ -124,6 +133,11 @@ frr_counters() {
 	done
 }
 
+# frr_was COUNTER: what it was at the snapshot
+frr_was() {
+	echo "$FRR_COUNTERS" | sed "s/.*$1=\([^ ]*\).*/\1/"
+}
+
 farends_up() {
 	bird_up && frr_up
 }
@@ -133,4 +147,5 @@ farends_snapshot() {
 	BIRD_SINCE=$(bird_since)
 	BIRD_ROUTE=$(bird_route_since)
 	FRR_COUNTERS=$(frr_counters)
+	FARENDS_SEEN=$(date +%s%3N)
 }

@@ -149,10 +149,16 @@ forge_at() {
 # stretches equal pauses until they look like back-off): no back-off, no proof. Then the control: the
 # same segment in back-off is one.
 no_back_off_no_proof() {
+	local pause
+
 	late_cursor mode adopt gap report -- gap-bound 600000 && until_ok 20 on_b phase 2 || return 1
 	forge_at 0 6.4 3.2 1.6 0.8 0.4
 	on_b phase 2 && on_b rcv_missing 0 || return 1
-	forge_at 0.5 1 2 4 8
+	# What a pause takes besides grows less than the pause.
+	for pause in 1 2 4 8 16 32; do
+		forge_at $pause
+		on_b phase 3 && break
+	done
 	on_b phase 3 && on_b rcv_missing 5
 }
 

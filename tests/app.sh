@@ -14,7 +14,8 @@ TOOLS=$NSR_B/tests
 RANDOM=$NSR_SEED
 SEED=$((RANDOM * 32768 + RANDOM))
 
-# app BOX PROGRAM [OPTIONS]: its events go to app.log, from the beginning
+# app BOX PROGRAM [OPTIONS]: its events go to app.log, from the beginning. Returns when it listens: the
+# far end is to be refused by nobody.
 app() {
 	local box=$1 program=$2
 
@@ -22,6 +23,11 @@ app() {
 	spawn "$box" "$TOOLS/$program" --group edge --app "${APP_NAME:-app}" --socket "$PAIR/$box/run/app.sock" "$@" \
 		>"$PAIR/$box/app.log" 2>&1 </dev/null
 	APP_PID[$box]=$!
+	until_ok 30 listens "$box"
+}
+
+listens() {
+	[ -n "$(ip netns exec "$1-$$" ss -ltnH "sport = :$PORT")" ]
 }
 
 app_stop() {

@@ -10,14 +10,28 @@ up() { groups_up "$@" && connect && talks a 1 && record; }
 
 # ---- solicitation and nonces ----
 
-# One probe, one answer, one ACK: the far end sent nothing else before.
+# One probe, one answer, one ACK: the far end sent nothing else before. On a busy machine an answer may
+# come later than the probe's repetition: then each of its frames answers a probe, and it is tried again.
 idle_dsack() {
+	local try
+
+	for try in 1 2 3 4 5; do
+		idle_dsack_once || return 1
+		[ $PROBES = 1 ] && return 0
+		say "$PROBES probes until the first answer was heard"
+		net_down
+		net_up || return 1
+	done
+	return 1
+}
+
+idle_dsack_once() {
 	up mode adopt gap reset && inject && capture idle tcp || return 1
 	a_dies && takeover && resumed || return 1
-	stat_is b adopted_dsack 1 && stat_is b probes 1 || return 1
-	on_b rcv_missing 0 && on_b snd_missing 0 || return 1
+	PROBES=$(stat_of b probes)
+	stat_is b adopted_dsack 1 && on_b rcv_missing 0 && on_b snd_missing 0 || return 1
 	captured idle >$W/idle.txt
-	[ "$(grep -c '10.9.0.9.* > 10.9.0.1' $W/idle.txt)" = 1 ] || { cat $W/idle.txt; return 1; }
+	[ "$(grep -c '10.9.0.9.* > 10.9.0.1' $W/idle.txt)" -le "$PROBES" ] || { cat $W/idle.txt; return 1; }
 	talks b 0
 }
 

@@ -339,11 +339,36 @@ lane() {
 	W=$RESULTS/lane$1
 	mkdir -p $W
 	for ((i = 0; i < ${#tests[@]}; i += 2)); do
-		wanted $i && mkdir $RESULTS/$i.taken 2>/dev/null && lane_test $i
+		wanted $i && mkdir $RESULTS/$i.taken 2>/dev/null &&
+			echo "$1 $BASHPID" >$RESULTS/$i.taken/lane && lane_test $i
 	done
 }
 
 wanted() { [ -z "$ONLY" ] || [[ " $ONLY " = *" ${tests[$1 + 1]} "* ]]; }
+
+# A test that hangs is to be named, and is not to take the others with it.
+TEST_LIMIT=600
+
+too_long() {
+	local begun
+
+	begun=$(stat -c %Y $RESULTS/$1.taken/lane 2>/dev/null) && [ $(($(date +%s) - begun)) -gt $TEST_LIMIT ]
+}
+
+# end_test I: what ran, to its output; then an end to it, so that its lane goes on
+end_test() {
+	local n lane pid
+
+	read -r lane pid <$RESULTS/$1.taken/lane
+	{
+		echo "no end in $TEST_LIMIT s"
+		ps axfo pid,etimes,stat,wchan:24,args | grep -v '\[.*\]$' | tail -n 60
+	} >>$RESULTS/$1.out
+	for n in far a b sw; do
+		ip netns pids $n-$$x$lane | xargs -r kill -9
+	done
+	pkill -9 -P $pid
+}
 
 ended() { [ -s $RESULTS/$1.end ] || ! kill -0 $LANE_PIDS 2>/dev/null; }
 
@@ -368,8 +393,9 @@ run_tests() {
 		fi
 		until ended $i; do
 			sleep 0.3
+			too_long $i && { end_test $i; break; }
 		done
-		if [ "$(cat $RESULTS/$i.end)" = pass ]; then
+		if [ "$(cat $RESULTS/$i.end 2>/dev/null)" = pass ]; then
 			grep -s '^# ' $RESULTS/$i.out
 			ktap_test_pass "${tests[i]}"
 		else

@@ -149,7 +149,7 @@ pair_create() {
 }
 
 pair_destroy() {
-	local status=$? box
+	local status=$? box logs
 
 	for box in a b; do
 		box_kill $box
@@ -157,9 +157,11 @@ pair_destroy() {
 	[ -n "${FAR_PIDS:-}" ] && kill -9 $FAR_PIDS 2>/dev/null
 	wait 2>/dev/null
 	if [ -n "${NSR_OUT:-}" ] && { [ "$KTAP_CNT_FAIL" != 0 ] || [ -n "${PAIR_KEEP:-}" ]; }; then
-		rm -rf "$NSR_OUT/$(basename "$0").logs"
-		cp -r "$PAIR" "$NSR_OUT/$(basename "$0").logs" 2>/dev/null
-		dmesg >"$NSR_OUT/$(basename "$0").logs/dmesg"
+		# NSR_OUT is the same for guests that run side by side.
+		logs=$NSR_OUT/$(basename "$0").${NSR_KERNEL:-here}.logs
+		rm -rf "$logs"
+		cp -r "$PAIR" "$logs" 2>/dev/null
+		dmesg >"$logs/dmesg"
 	fi
 	for box in a b far sw; do
 		ip netns del "$box-$$" 2>/dev/null

@@ -63,7 +63,8 @@ json_t *ctl_next(struct ctl *c)
 	char *end;
 	ssize_t n;
 
-	while (!(end = memchr(c->buf, '\n', c->len))) {
+	/* Before the first read there is no buffer, and memchr() takes none. */
+	while (!c->len || !(end = memchr(c->buf, '\n', c->len))) {
 		if (c->size - c->len < 65536) {
 			char *more = realloc(c->buf, c->size * 2 + 65536);
 

@@ -58,6 +58,15 @@ static void complain(struct link *l, const char *who, const char *what)
 	log_warn("sync link %s", text);
 }
 
+static char *without_port(char *name)
+{
+	char *port = strrchr(name, ':');
+
+	if (port)
+		*port = '\0';
+	return name;
+}
+
 static void dial_later(struct link *l)
 {
 	if (ev_is_active(&l->dial) || l->up)
@@ -79,6 +88,17 @@ static void conn_free(struct link_conn *c)
 	free(c);
 }
 
+/* Who is not known by a HELLO comes from another port each time: one cause, one line. */
+static void complain_of(const struct link_conn *c, const char *why)
+{
+	char name[TRANSPORT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%s", c->from);
+	if (!c->ours && !c->said)
+		without_port(name);
+	complain(c->link, name, why);
+}
+
 /* why NULL: in good order, nothing to say */
 static void conn_close(struct link_conn *c, const char *why)
 {
@@ -88,7 +108,7 @@ static void conn_close(struct link_conn *c, const char *why)
 
 	snprintf(text, sizeof(text), "%s", why ? why : "another connection took its place");
 	if (why && (up || !l->up))
-		complain(l, c->from, why);
+		complain_of(c, why);
 	if (up)
 		l->up = NULL;
 	conn_free(c);
@@ -271,8 +291,12 @@ static void receive_cb(void *data, const void *buf, size_t len)
 		if (!conn_alive(l, c))
 			return;		/* its place was taken, or somebody reset the link */
 	}
-	if (err)
-		conn_close(c, why);
+	if (!err)
+		return;
+	/* Also while the link is up on another connection: somebody on the peer's box talks nonsense. */
+	if (l->up && l->up != c)
+		complain_of(c, why);
+	conn_close(c, why);
 }
 
 static void up_cb(void *data)
@@ -371,11 +395,8 @@ static void accepted_cb(void *data, int fd, const struct sockaddr_storage *from)
 	list_for_each(c, &l->conns, node)
 		strangers += !c->ours && !c->said;
 	if (!transport_same_host(from, &l->nsrd->cfg->peer)) {
-		char *port = strrchr(transport_name(from, name), ':');
-
-		if (port)
-			*port = '\0';	/* differs each time: one cause, one line */
-		complain(l, name, "refused: it is not the configured peer");
+		transport_name(from, name);
+		complain(l, without_port(name), "refused: it is not the configured peer");
 		close(fd);
 		return;
 	}

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "hello.h"
@@ -256,6 +258,40 @@ static void one_of_two_connections_stays(void **unused)
 	}
 }
 
+/* Nonsense from the peer's box while the link is up: told, each cause once, and the link does not mind. */
+static void nonsense_beside_the_link_is_told_once(void **unused)
+{
+	char line[200], name[] = "/tmp/test_link.XXXXXX";
+	int saved = dup(STDERR_FILENO), file = mkstemp(name);
+	unsigned int told = 0;
+	FILE *log;
+
+	(void)unused;
+	assert_true(saved >= 0 && file >= 0);
+	unlink(name);
+	box_meet(&a, &b);
+	box_until(link_is_up(a.n.link) && link_is_up(b.n.link));
+	box_turns(60);			/* both have dialled by now */
+	dup2(file, STDERR_FILENO);
+	for (int i = 0; i < 5; i++) {
+		int fd = raw_dial();
+
+		assert_int_equal(send(fd, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+		box_until(closed_by_peer(fd));
+		close(fd);
+	}
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	log = fdopen(file, "r");
+	assert_non_null(log);
+	rewind(log);
+	while (fgets(line, sizeof(line), log))
+		told += strstr(line, "sync link 127.0.0.2: ") && strstr(line, "too long");
+	fclose(log);
+	assert_int_equal(told, 1);
+	assert_true(link_is_up(a.n.link) && link_is_up(b.n.link));
+}
+
 static void records_are_acknowledged_in_order(void **unused)
 {
 	(void)unused;
@@ -347,6 +383,7 @@ int main(void)
 		T(a_cut_at_any_byte_keeps_the_store),
 		T(strangers_are_few_and_from_the_peer_only),
 		T(one_of_two_connections_stays),
+		T(nonsense_beside_the_link_is_told_once),
 		T(records_are_acknowledged_in_order),
 		T(a_peer_that_does_not_read_costs_no_memory),
 		T(garbage_after_hello_is_survived),

@@ -97,12 +97,14 @@ for line in open(sys.argv[1]): assert json.loads(line)[\"version\"] == 1
 	pair_up a b
 }
 
-# bad NAME SED-SCRIPT TEXT: the configuration, edited, is refused at the line that the script changed
+# bad NAME SED-SCRIPT TEXT [section]: the configuration, edited, is refused at the line that the script changed;
+# what can be judged only with its whole section, at the line where that ends
 bad() {
 	local line
 
 	sed "$2" "$PAIR/a/nsrd.conf" >"$PAIR/bad.conf"
 	line=$(diff "$PAIR/a/nsrd.conf" "$PAIR/bad.conf" | sed -n 's/^\([0-9]*\).*/\1/p' | head -n 1)
+	[ "${4:-}" = section ] && line=$(awk -v from="$line" 'NR > from && /}/ { print NR; exit }' "$PAIR/bad.conf")
 	check "--check-config: $1" refused 1 "bad.conf:$line: .*$3" "$NSRD" --check-config -c "$PAIR/bad.conf"
 }
 
@@ -111,7 +113,7 @@ config() {
 	bad "an unknown option" 's/priority =/prority =/' 'prority.*expected one of'
 	bad "an unknown word" '0,/mode = adopt/s//mode = adapt/' 'adapt.*expected one of'
 	bad "a number out of range" "0,/local-port = $PORT/s//local-port = 70000/" '70000.*expected 1 to 65535'
-	bad "a public address for the sync link" 's/address = 10.9.0.2/address = 8.8.8.8/' 'not a private address'
+	bad "a public address for the sync link" 's/address = 10.9.0.2/address = 8.8.8.8/' 'not a private address' section
 	check "no such file" refused 1 '/none: .*-c FILE' "$NSRD" --check-config -c "$PAIR/none"
 	check "usage" refused 2 usage "$NSRD" --bogus
 }

@@ -25,7 +25,7 @@ all_adopted() {
 }
 
 ktap_print_header
-ktap_set_plan 25
+ktap_set_plan 26
 pair_create || exit 1
 box_start a
 box_start b
@@ -37,7 +37,9 @@ refute "the standby's interface has its own" has_mac b 02:00:00:00:00:01
 echo_start a
 echo_start b
 
-capture quiet b svc 'ether src 02:00:00:00:00:01 or src host 10.0.0.1 or src host 2001:db8::1'
+# At the switch, what comes out of the standby's port: what the active says to all arrives there too.
+OF_GROUP='ether src 02:00:00:00:00:01 or src host 10.0.0.1 or src host 2001:db8::1'
+capture quiet sw b -Q in "$OF_GROUP"
 far_start v4 "$VIP4:$PORT"
 far_start v6 "[$VIP6]:$PORT"
 check "established: two connections on the active" until_ok 10 has_conns a 2
@@ -53,6 +55,7 @@ check "when nothing changes the digests are equal" in_step
 capture_stop
 check "the standby has sent no frame of the group" test "$(frames quiet)" = 0
 
+capture spoken sw b -Q in "$OF_GROUP"
 capture seen far eth0 'tcp[tcpflags] & (tcp-rst|tcp-fin) != 0 or (ip6 and tcp and ip6[53] & 5 != 0)'
 box_die a
 check "the active dies: the standby takes over" until_ok 30 is_state b active
@@ -75,6 +78,7 @@ check "by handed-over positions, exactly" test "$(counter a adopted_handover)" =
 goes_on v4
 goes_on v6
 capture_stop
+check "control: as the active it has sent frames of the group" test "$(frames spoken)" -gt 0
 check "the far ends have seen no FIN and no RST" test "$(frames seen)" = 0
 check "each request was answered exactly once" eval 'far_end v4 && far_end v6'
 ktap_finished

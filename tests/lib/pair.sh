@@ -344,6 +344,7 @@ pair_logs() {
 	local box
 
 	for box in a b; do
+		[ -e "$PAIR/$box/nsrd.log" ] || continue
 		tail -n "+$((${LOG_LINES[$box]:-0} + 1))" "$PAIR/$box/nsrd.log" 2>/dev/null | sed "s/^/# $box: /"
 		LOG_LINES[$box]=$(wc -l <"$PAIR/$box/nsrd.log")
 	done

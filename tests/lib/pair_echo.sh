@@ -32,7 +32,7 @@ far_start() {
 	local name=$1 to=$2
 
 	shift 2
-	spawn far "$TOOLS/far_stream" --connect "$to" --echo 50 --timeout 60000 "$@" \
+	spawn far "$TOOLS/far_stream" --connect "$to" --echo 50 --timeout 240000 "$@" \
 		>"$PAIR/$name.far" 2>&1 </dev/null
 	FAR_PID[$name]=$!
 	FAR_PIDS="${FAR_PIDS:-} $!"

@@ -25,8 +25,8 @@ void config_free(struct nsrd_config *c);
 /**
  * config_reload_refusal - may @fresh replace @now without disturbing a session?
  *
- * Rules, timing, priority can change while sessions live; what names a group, or what its frames carry,
- * cannot. Reports every obstacle with the remedy.
+ * Rules, leave-timeout, settle, segment-life, gap-bound, probe-rate and commit-timeout can change while sessions
+ * live; everything else cannot. Reports every obstacle with the remedy.
  *
  * Return: number of obstacles.
  */

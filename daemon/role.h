@@ -90,7 +90,7 @@ struct role_cfg {
 	uint64_t interval;		/* 100 ms: one turn, one heartbeat on every path */
 	uint64_t lease;			/* 3 intervals: right to emit, in the kernel */
 	uint64_t claim_after;		/* 3 intervals of silence; at least the lease */
-	uint64_t ready_lease;		/* 10 intervals; must outlast a whole claim */
+	uint64_t ready_lease;		/* 10 intervals (nsrd: 15); must outlast a whole claim */
 	uint64_t ready_margin;		/* 1 interval: clock drift */
 	uint64_t drain;			/* 20 ms: until the old active's last frames have arrived or died */
 	uint64_t gap;			/* 2 intervals: longer between two turns = this box was paused */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The configuration file, read and checked. README.md describes its statements. */
+/* The configuration file, read and checked. nsr-bgpd(8) describes its statements. */
 #ifndef BGP_CONFIG_H
 #define BGP_CONFIG_H
 #include "rib.h"

@@ -22,8 +22,9 @@ tools:
 
 daemon examples tools: lib
 
+# A relative KDIR counts from here.
 modules:
-	@$(MAKE) --no-print-directory -C kmod modules
+	@$(MAKE) --no-print-directory -C kmod modules $(if $(KDIR),KDIR=$(abspath $(KDIR)))
 
 check: deps
 	@tests/run
@@ -46,10 +47,12 @@ deps:
 install:
 	@$(MAKE) --no-print-directory -C lib install
 	@$(MAKE) --no-print-directory -C daemon install
+	@$(MAKE) --no-print-directory -C examples/bgp install
 	@install -D -m 644 uapi/tcp_nsr.h $(DESTDIR)$(PREFIX)/include/linux/tcp_nsr.h
+	@install -D -m 644 uapi/nsr_app.h $(DESTDIR)$(PREFIX)/include/linux/nsr_app.h
 
 modules_install:
-	@$(MAKE) --no-print-directory -C kmod install
+	@$(MAKE) --no-print-directory -C kmod install $(if $(KDIR),KDIR=$(abspath $(KDIR)))
 
 clean:
 	rm -rf build/modules build/obj build/san build/bin build/tests
@@ -69,7 +72,7 @@ help:
 #: make check-debug  the guest tests in the debug kernel
 #: make demo         install what is missing from Debian, then the demonstration
 #: make bench        ratios, with and without tcp_nsr
-#: make install      PREFIX=/usr/local DESTDIR=
+#: make install      daemon, library, headers, nsr-bgpd, manual pages; PREFIX=/usr/local DESTDIR=
 #: make clean        what was compiled; "make distclean" also the fetched kernels
 
 .PHONY: all daemon lib examples tools modules check check-models check-debug demo bench deps \

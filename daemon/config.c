@@ -339,6 +339,35 @@ static int check_rule_of_group(cfg_t *sec, cfg_t *rule)
 	return -1;
 }
 
+/* What the kernel and the role machine would refuse later, when nsrd starts. */
+static int check_bounds(cfg_t *sec)
+{
+	static const struct {
+		const char *name;
+		long min, max;		/* ms */
+		const char *range;
+	} bounds[] = {
+		{ "interval", 10, 60000, "10ms to 60s" }, { "settle", 1, 3600000, "1ms to 3600s" },
+		{ "segment-life", 1, 600000, "1ms to 600s" }, { "gap-bound", 1, 3600000, "1ms to 3600s" },
+	};
+	long ms;
+
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+		ms = parse_time_ms(cfg_getstr(sec, bounds[i].name));
+		if (ms >= bounds[i].min && ms <= bounds[i].max)
+			continue;
+		complain(sec, "group %s: %s %s is out of range; expected %s", cfg_title(sec), bounds[i].name,
+			 cfg_getstr(sec, bounds[i].name), bounds[i].range);
+		return -1;
+	}
+	/* A whole claim has to fit into the ready lease, which is 15 intervals. */
+	if (parse_time_ms(cfg_getstr(sec, "drain")) <= 7 * parse_time_ms(cfg_getstr(sec, "interval")))
+		return 0;
+	complain(sec, "group %s: drain %s is too long; expected at most 7 intervals", cfg_title(sec),
+		 cfg_getstr(sec, "drain"));
+	return -1;
+}
+
 static int check_group(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_t *sec = last_sec(opt), *other;
@@ -368,11 +397,8 @@ static int check_group(cfg_t *cfg, cfg_opt_t *opt)
 			 cfg_getstr(sec, "commit-timeout"));
 		return -1;
 	}
-	if (parse_time_ms(cfg_getstr(sec, "interval")) < 10) {
-		complain(sec, "group %s: interval %s is too short; expected at least 10ms", cfg_title(sec),
-			 cfg_getstr(sec, "interval"));
+	if (check_bounds(sec))
 		return -1;
-	}
 	if (!strcmp(cfg_getstr(sec, "mac"), "macvlan") && cfg_getint(sec, "id") > 255 &&
 	    !cfg_getstr(sec, "mac-address")) {
 		complain(sec, "group %s: no virtual MAC follows from an id above 255; expected mac-address = MAC",

@@ -17,6 +17,22 @@ int parse_word(const char *s, const char *const *words)
 	return -1;
 }
 
+bool parse_number(const char *s, unsigned long min, unsigned long max, unsigned long *out)
+{
+	unsigned long v;
+	char *end;
+
+	/* strtoul() would take blanks and a sign. */
+	if (!isdigit((unsigned char)*s))
+		return false;
+	errno = 0;
+	v = strtoul(s, &end, 10);
+	if (errno || *end || v < min || v > max)
+		return false;
+	*out = v;
+	return true;
+}
+
 long parse_time_ms(const char *s)
 {
 	unsigned long v;
@@ -77,21 +93,19 @@ bool parse_prefix(const char *s, struct cfg_addr *out)
 {
 	const char *slash = strchr(s, '/');
 	char host[INET6_ADDRSTRLEN];
+	size_t n = slash ? (size_t)(slash - s) : strlen(s);
 	unsigned long len, max;
-	char *end;
 
-	snprintf(host, sizeof(host), "%.*s", slash ? (int)(slash - s) : (int)strlen(s), s);
+	if (n >= sizeof(host))
+		return false;
+	memcpy(host, s, n);
+	host[n] = '\0';
 	if (!parse_addr(host, &out->family, out->addr))
 		return false;
 	max = out->family == AF_INET ? 32 : 128;
 	len = max;
-	if (slash) {
-		if (!isdigit((unsigned char)slash[1]))
-			return false;
-		len = strtoul(slash + 1, &end, 10);
-		if (*end || len > max)
-			return false;
-	}
+	if (slash && !parse_number(slash + 1, 0, max, &len))
+		return false;
 	out->prefix_len = (uint8_t)len;
 	return true;
 }

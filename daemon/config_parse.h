@@ -11,6 +11,9 @@ struct cfg_addr;
 /* index of @s in @words (NULL-terminated), or -1 */
 int parse_word(const char *s, const char *const *words);
 
+/* a whole number in decimal digits and nothing else, min to max */
+bool parse_number(const char *s, unsigned long min, unsigned long max, unsigned long *out);
+
 /* "100ms", "2s" -> milliseconds, at most an hour; -1: not a time */
 long parse_time_ms(const char *s);
 

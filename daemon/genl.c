@@ -60,6 +60,7 @@ static void take_words(struct genl *g, const struct nlmsghdr *nlh, int err)
 	const struct nlattr *a;
 
 	snprintf(g->text, sizeof(g->text), "%s", strerror(-err));
+	g->unknown = err == -ENOENT;
 	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
 	if (!done && !(nlh->nlmsg_flags & NLM_F_CAPPED))
@@ -71,6 +72,7 @@ static void take_words(struct genl *g, const struct nlmsghdr *nlh, int err)
 			continue;
 		snprintf(g->text, sizeof(g->text), "%.*s", (int)mnl_attr_get_payload_len(a),
 			 (const char *)mnl_attr_get_payload(a));
+		g->unknown = false;
 		return;
 	}
 }
@@ -115,6 +117,7 @@ int genl_talk(struct genl *g, struct nlmsghdr *nlh, int (*each)(const struct nlm
 	int more = 1, result = 0;
 
 	g->text[0] = '\0';
+	g->unknown = false;
 	if (!(nlh->nlmsg_flags & NLM_F_DUMP))
 		nlh->nlmsg_flags |= NLM_F_ACK;
 	if (mnl_socket_sendto(g->nl, nlh, nlh->nlmsg_len) < 0)
@@ -137,6 +140,13 @@ int genl_talk(struct genl *g, struct nlmsghdr *nlh, int (*each)(const struct nlm
 		if (more < 0)
 			result = more;
 	}
+	/*
+	 * A family that is there says what it does not find; only generic netlink itself has no words. That
+	 * genl_resolve() finds nothing is for its caller to say.
+	 */
+	if (g->unknown && g->family != GENL_ID_CTRL)
+		snprintf(g->text, sizeof(g->text), "the kernel's netlink family has gone (%s): load the module, modprobe "
+			 "tcp_nsr, and restart nsrd", strerror(ENOENT));
 	if (result && !g->text[0])
 		snprintf(g->text, sizeof(g->text), "%s", strerror(-result));
 	return result;

@@ -16,6 +16,7 @@ struct genl {
 	struct mnl_socket *nl;
 	uint32_t seq, portid;
 	uint16_t family;	/* nlmsg_type of our family; 0: not resolved */
+	bool unknown;		/* the last request was refused with ENOENT and without a word */
 	char text[GENL_TEXT_MAX];
 	uint8_t buf[GENL_MSG_MAX] __attribute__((aligned(8)));	/* request under construction */
 	uint8_t rcv[65536] __attribute__((aligned(8)));

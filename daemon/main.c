@@ -11,10 +11,15 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "config_parse.h"
 #include "control.h"
 #include "group.h"
 #include "kernel.h"
 #include "nsrd.h"
+
+/* Bytes. The kernel doubles what it is asked for, in an int. */
+#define EVENT_BUFFER_MIN	1024
+#define EVENT_BUFFER_MAX	(1 << 30)
 
 struct options {
 	const char *file;
@@ -74,6 +79,7 @@ static int parse_options(int argc, char **argv)
 		{ "event-buffer", required_argument, NULL, 'b' }, { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 }
 	};
+	unsigned long v;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:l:sh", longopts, NULL)) != -1) {
@@ -96,7 +102,12 @@ static int parse_options(int argc, char **argv)
 			opts.syslog = true;
 			break;
 		case 'b':
-			opts.event_buffer = atoi(optarg);
+			if (!parse_number(optarg, EVENT_BUFFER_MIN, EVENT_BUFFER_MAX, &v)) {
+				fprintf(stderr, "nsrd: event-buffer \"%s\" is not a size; expected %d to %d (bytes)\n",
+					optarg, EVENT_BUFFER_MIN, EVENT_BUFFER_MAX);
+				return 3;
+			}
+			opts.event_buffer = (int)v;
 			break;
 		case 'h':
 			usage(stdout);

@@ -47,12 +47,18 @@ static bool ctl_connect(struct ctl *c)
 
 	if (c->fd >= 0)
 		return true;
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", c->socket);
+	if (strlen(c->socket) >= sizeof(sun.sun_path)) {
+		fprintf(stderr, "nsrctl: %s: the name of a socket has at most %zu bytes: a shorter run-dir in nsrd.conf, "
+			"or a relative name with -s SOCKET\n", c->socket, sizeof(sun.sun_path) - 1);
+		return false;
+	}
+	memcpy(sun.sun_path, c->socket, strlen(c->socket) + 1);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd >= 0 && !connect(c->fd, (struct sockaddr *)&sun, sizeof(sun)))
 		return true;
 	fprintf(stderr, "nsrctl: %s: %s%s\n", c->socket, strerror(errno),
-		errno == EACCES ? ": be root" : ": is nsrd running? another socket: -s SOCKET");
+		errno == EACCES || errno == EPERM ? ": only root may ask nsrd: run nsrctl as root" :
+		": is nsrd running? another socket: -s SOCKET");
 	return false;
 }
 
@@ -86,23 +92,42 @@ json_t *ctl_next(struct ctl *c)
 	return o;
 }
 
+/* nsrd may have closed by now: that is an answer, not a signal. */
+static bool send_all(int fd, const char *s, size_t n)
+{
+	ssize_t k;
+
+	for (; n; s += k, n -= (size_t)k) {
+		k = send(fd, s, n, MSG_NOSIGNAL);
+		if (k < 0 && errno == EINTR)
+			k = 0;
+		else if (k < 0)
+			return false;
+	}
+	return true;
+}
+
 json_t *ctl_ask(struct ctl *c, json_t *request)
 {
 	char *line = json_dumps(request, JSON_COMPACT);
+	const char *why;
 	json_t *o = NULL;
 
 	json_decref(request);
 	if (line && ctl_connect(c)) {
-		if (dprintf(c->fd, "%s\n", line) > 0)
+		if (send_all(c->fd, line, strlen(line)) && send_all(c->fd, "\n", 1))
 			o = ctl_next(c);
 		if (!o)
-			fprintf(stderr, "nsrctl: nsrd has ended without an answer\n");
+			fprintf(stderr, "nsrctl: nsrd has ended, or closed without an answer (32 callers at a time): see its "
+				"log, and ask again\n");
 	}
 	free(line);
 	if (o && !json_is_true(json_object_get(o, "ok"))) {
 		if (c->json)
 			ctl_print_json(o);
-		fprintf(stderr, "nsrctl: %s\n", json_string_value(json_object_get(o, "error")));
+		why = json_string_value(json_object_get(o, "error"));
+		fprintf(stderr, "nsrctl: %s\n", why ? why : "nsrd refuses, and does not say why: are nsrctl and nsrd of one "
+			"version?");
 		json_decref(o);
 		o = NULL;
 	}
@@ -116,7 +141,10 @@ bool ctl_confirm(bool yes, const char *what)
 	if (yes || !isatty(0))
 		return true;
 	fprintf(stderr, "%s Go on? [y/N] ", what);
-	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+	if (fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y'))
+		return true;
+	fprintf(stderr, "nsrctl: nothing was done\n");
+	return false;
 }
 
 int ctl_simple(struct ctl *c, const struct cmd *cmd, const char *question, int argc, char **argv)

@@ -739,8 +739,11 @@ int role_switchover(struct role *r, uint64_t now)
 {
 	int err = order(r, now, ROLE_EV_SWITCHOVER);
 
-	if (err != -EAGAIN || r->state != ROLE_ACTIVE)
+	if (err != -EAGAIN)
 		return err;
+	if (r->state != ROLE_ACTIVE)
+		return refuse(r, err, "switchover: this box is %s, not the active; ask on the active box",
+			      role_state_name(r->state));
 	if (!r->peer.heard)
 		return refuse(r, err, "switchover: the peer has not been heard; is nsrd running there?");
 	if (!r->link)
@@ -779,7 +782,14 @@ int role_order(struct role *r, uint64_t now, bool promote)
 
 int role_force(struct role *r, uint64_t now)
 {
-	return order(r, now, ROLE_EV_FORCE);
+	int err = order(r, now, ROLE_EV_FORCE);
+
+	if (err != -EAGAIN)
+		return err;
+	if (is_reign(r))
+		return refuse(r, err, "this box is active already");
+	return refuse(r, err, "this box is %s and has data: it becomes active by itself when nobody else is; to move "
+		      "the connections here, nsrctl switchover on the active box", role_state_name(r->state));
 }
 
 int role_clear(struct role *r, uint64_t now)

@@ -125,8 +125,9 @@ static int community_parse(const char *s, uint32_t part[3])
 
 		if (*s < '0' || *s > '9')
 			return 0;
+		errno = 0;
 		v = strtoul(s, &end, 10);
-		if (v > UINT32_MAX)
+		if (errno || v > UINT32_MAX)
 			return 0;
 		part[n] = (uint32_t)v;
 		s = end;

@@ -115,7 +115,12 @@ static void names_line_and_words(void **state)
 	refuses(FILE_OF("\tauthority = quorum\n" RULE), "10", "quorum", "none, fence, external");
 	refuses(FILE_OF("\tauthority = fence\n" RULE), "10", "authority fence", "expected: none");
 	refuses(FILE_OF("\tinterval = 100\n" RULE), "10", "interval \"100\"", "100ms or 2s");
-	refuses(FILE_OF("\tinterval = 1ms\n" RULE), "14", "interval 1ms", "at least 10ms");
+	refuses(FILE_OF("\tinterval = 1ms\n" RULE), "14", "interval 1ms", "10ms to 60s");
+	refuses(FILE_OF("\tinterval = 61s\n" RULE), "14", "interval 61s", "10ms to 60s");
+	refuses(FILE_OF("\tsettle = 0s\n" RULE), "14", "settle 0s", "1ms to 3600s");
+	refuses(FILE_OF("\tsegment-life = 601s\n" RULE), "14", "segment-life 601s", "1ms to 600s");
+	refuses(FILE_OF("\tgap-bound = 0ms\n" RULE), "14", "gap-bound 0ms", "1ms to 3600s");
+	refuses(FILE_OF("\tinterval = 10ms\n\tdrain = 71ms\n" RULE), "15", "drain 71ms", "at most 7 intervals");
 	refuses(FILE_OF("\tpriority = 300\n" RULE), "10", "priority 300", "0 to 255");
 	refuses(FILE_OF("\tpriority = high\n" RULE), "10", "priority", "whole number");
 	refuses(FILE_OF("\tmac-address = 01:00:5e:00:00:01\n" RULE), "10", "01:00:5e", "02:00:5e:10:00:01");
@@ -263,10 +268,33 @@ static void times(void **state)
 	assert_int_equal(parse_time_ms(""), -1);
 }
 
+static void numbers_are_strict(void **state)
+{
+	static const char *const bad[] = { "", " 5", "+5", "-5", "5 ", "5x", "0x10", "1e3", "4", "1001",
+					   "18446744073709551621", "99999999999999999999999" };
+	struct cfg_addr a;
+	unsigned long v = 0;
+
+	(void)state;
+	assert_true(parse_number("5", 5, 1000, &v));
+	assert_int_equal(v, 5);
+	assert_true(parse_number("1000", 5, 1000, &v));
+	assert_int_equal(v, 1000);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (parse_number(bad[i], 5, 1000, &v))
+			fail_msg("\"%s\" was taken for %lu", bad[i], v);
+	assert_int_equal(v, 1000);
+	/* longer than any address: not cut off where it would fit */
+	assert_true(parse_prefix("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128", &a));
+	assert_false(parse_prefix("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2559/128", &a));
+	assert_false(parse_prefix("10.0.0.0/", &a));
+	assert_false(parse_prefix("10.0.0.0/18446744073709551624", &a));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_all), cmocka_unit_test(names_line_and_words), cmocka_unit_test(checks_meaning),
+		cmocka_unit_test(numbers_are_strict), cmocka_unit_test(takes_all), cmocka_unit_test(names_line_and_words), cmocka_unit_test(checks_meaning),
 		cmocka_unit_test(insecure_is_the_operators_word), cmocka_unit_test(survives_rubbish),
 		cmocka_unit_test(reload_refuses_what_cannot_change), cmocka_unit_test(private_addresses),
 		cmocka_unit_test(times),

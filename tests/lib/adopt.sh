@@ -340,7 +340,7 @@ lane() {
 	mkdir -p $W
 	for ((i = 0; i < ${#tests[@]}; i += 2)); do
 		wanted $i && mkdir $RESULTS/$i.taken 2>/dev/null &&
-			echo "$1 $BASHPID" >$RESULTS/$i.taken/lane && lane_test $i
+			echo "$1 $BASHPID $EPOCHSECONDS" >$RESULTS/$i.taken/lane && lane_test $i
 	done
 }
 
@@ -349,17 +349,19 @@ wanted() { [ -z "$ONLY" ] || [[ " $ONLY " = *" ${tests[$1 + 1]} "* ]]; }
 # A test that hangs is to be named, and is not to take the others with it.
 TEST_LIMIT=600
 
+# Asked again and again: no process for it.
 too_long() {
-	local begun
+	local lane pid begun
 
-	begun=$(stat -c %Y $RESULTS/$1.taken/lane 2>/dev/null) && [ $(($(date +%s) - begun)) -gt $TEST_LIMIT ]
+	[ -s $RESULTS/$1.taken/lane ] && read -r lane pid begun <$RESULTS/$1.taken/lane &&
+		[ $((EPOCHSECONDS - begun)) -gt $TEST_LIMIT ]
 }
 
 # end_test I: what ran, to its output; then an end to it, so that its lane goes on
 end_test() {
-	local n lane pid
+	local n lane pid begun
 
-	read -r lane pid <$RESULTS/$1.taken/lane
+	read -r lane pid begun <$RESULTS/$1.taken/lane
 	{
 		echo "no end in $TEST_LIMIT s"
 		ps axfo pid,etimes,stat,wchan:24,args | grep -v '\[.*\]$' | tail -n 60

@@ -155,6 +155,19 @@ static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 		tell(ns, turn, conn, &cur);
 }
 
+/* Is there a connection to look at? Not so on a standby, however many shadows it has. */
+static bool has_work(struct nsr_net *ns)
+{
+	struct nsr_group *g;
+	bool found = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(g, &ns->groups, node)
+		found |= nsr_group_is_active(g) && atomic_read(&g->nr_conns);
+	rcu_read_unlock();
+	return found;
+}
+
 static void cursor_work(struct work_struct *work)
 {
 	struct nsr_net *ns = container_of(work, struct nsr_net, cursor_work.work);
@@ -162,12 +175,12 @@ static void cursor_work(struct work_struct *work)
 	struct turn turn = {};
 	u64 serial = 0;
 
-	while (READ_ONCE(ns->nr_conns) && (conn = nsr_conn_next(ns, conn, &serial))) {
-		look(ns, &turn, conn);
-		cond_resched();
+	if (has_work(ns)) {
+		while ((conn = nsr_conn_next(ns, conn, &serial))) {
+			look(ns, &turn, conn);
+			cond_resched();
+		}
 	}
-	if (conn)
-		nsr_conn_put(conn);
 	flush(ns, &turn);
 	if (xchg(&ns->scan_again, false))
 		nsr_scan_start(ns);

@@ -3,10 +3,11 @@
  * tcp_nsr: what a provisional connection still waits for: that no byte between F and what the far end
  * sends next was acknowledged by the old active.
  *
- * That is over when F arrives in order, or when an answer that left after the takeover shows SND.NXT at
- * F. A gap is proven when the same lowest segment above F is retransmitted three times at growing
- * intervals: that is the head of the far end's queue in back-off, and what lies below it is gone. (A
- * tail loss probe comes once.) Silence proves nothing: some stacks wait a minute.
+ * That is over when the far end sends F after the takeover, or when an answer that left after it shows
+ * SND.NXT at F. An old copy of F proves nothing, but it is taken: F is what comes after it then. A gap is
+ * proven when a segment above F is retransmitted three times at growing intervals, and none below it
+ * meanwhile: that is the head of the far end's queue in back-off, and what lies below it is gone. (A tail
+ * loss probe comes once, and so does an old copy.) Silence proves nothing: some stacks wait a minute.
  *
  * In mode lossless it also waits until the whole journal has been sent again. The far end may hold more
  * of it than our send position says: pieces beyond a hole, or what was still on its way when it answered.
@@ -31,34 +32,55 @@ static void note_far_snd_nxt(struct nsr_conn *conn, const struct nsr_seg *seg)
 	}
 }
 
-static void forget_head(struct nsr_conn *conn)
-{
-	conn->gap_seen = 0;
-	conn->gap_interval = 0;
-}
-
-/* Return: the segment is the head of the far end's queue, proven. */
+/*
+ * Ascending, and each one newer than those below it: one that comes again ends what was thought of those
+ * above it. So an old copy below the head does not hide it: it does not come again.
+ *
+ * Return: the segment is the head of the far end's queue, proven.
+ */
 static bool note_head(struct nsr_conn *conn, u32 seq, u64 now)
 {
-	u64 interval = now - conn->gap_last;
+	struct nsr_head *h;
+	u64 interval;
 
-	if (!conn->gap_seen || before(seq, conn->gap_seq)) {
-		conn->gap_seq = seq;
-		conn->gap_seen = 1;
-		conn->gap_interval = 0;
-		conn->gap_last = now;
+	while (conn->nr_heads && after(conn->heads[conn->nr_heads - 1].seq, seq))
+		conn->nr_heads--;
+	if (!conn->nr_heads || conn->heads[conn->nr_heads - 1].seq != seq) {
+		if (conn->nr_heads < NSR_HEADS)
+			conn->heads[conn->nr_heads++] = (struct nsr_head) {
+				.seq = seq, .seen = 1, .last = now,
+			};
 		return false;
 	}
-	if (seq != conn->gap_seq || interval < COPY_NS)
+	h = &conn->heads[conn->nr_heads - 1];
+	interval = now - h->last;
+	if (interval < COPY_NS)
 		return false;
-	conn->gap_last = now;
+	h->last = now;
 	/* Back-off doubles; half as much again tells it from jitter. */
-	if (interval * 2 >= conn->gap_interval * 3)
-		conn->gap_seen++;
+	if (interval * 2 >= h->interval * 3)
+		h->seen++;
 	else
-		conn->gap_seen = 2;
-	conn->gap_interval = interval;
-	return conn->gap_seen > RETRANSMISSIONS;
+		h->seen = 2;
+	h->interval = interval;
+	return h->seen > RETRANSMISSIONS;
+}
+
+/*
+ * What waits for F may have come. If the far end has sent F since the takeover, all above it is in its
+ * hands. Else it was an old copy (rule fresh-answer-resumes), and the old active may have acknowledged
+ * more.
+ */
+static void look_at_floor(struct nsr_conn *conn)
+{
+	u64 pos = nsr_pos_extend(tcp_sk(conn->sk)->rcv_nxt, conn->rec.irs + 1, conn->floor);
+
+	if (pos == conn->floor)
+		return;
+	if (conn->floor_fresh)
+		conn->gap_open = false;
+	conn->floor = pos;
+	conn->nr_heads = 0;
 }
 
 static bool has_to_heal(struct nsr_conn *conn)
@@ -78,15 +100,19 @@ static void try_finish(struct nsr_conn *conn, struct sk_buff *skb)
 	nsr_event_conn_change(conn);
 }
 
-static void proven(struct nsr_conn *conn, struct sk_buff *skb)
+static void proven(struct nsr_conn *conn, u32 seq, struct sk_buff *skb)
 {
-	u32 missing = conn->gap_seq - tcp_sk(conn->sk)->rcv_nxt;
+	const struct tcp_sock *tp = tcp_sk(conn->sk);
 	bool reset = conn->rec.gap != TCP_NSR_GAP_REPORT;
+	u32 missing = seq - tp->rcv_nxt;
 
 	if (conn->floor_exact) {
 		nsr_adopt_doom(conn, TCP_NSR_CLOSE_BROKEN);
 		return;
 	}
+	/* There is no hole in what the application has yet to read: it comes again when that is read. */
+	if (!reset && tp->copied_seq != tp->rcv_nxt)
+		return;
 	conn->rcv_missing += missing;
 	atomic64_add(missing, &conn->group->stats[TCP_NSR_A_STAT_GAP_BYTES]);
 	nsr_stat_inc(conn->group, reset ? TCP_NSR_A_STAT_GAPS_RESET : TCP_NSR_A_STAT_GAPS_REPORTED);
@@ -94,7 +120,7 @@ static void proven(struct nsr_conn *conn, struct sk_buff *skb)
 		nsr_adopt_doom(conn, TCP_NSR_CLOSE_GAP);
 		return;
 	}
-	nsr_position_skip(conn, conn->gap_seq);
+	nsr_position_skip(conn, seq);
 	conn->gap_open = false;
 	try_finish(conn, skb);
 }
@@ -127,12 +153,12 @@ static void watch(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_bu
 {
 	u32 rcv_nxt = tcp_sk(conn->sk)->rcv_nxt;
 
-	if (rcv_nxt != nsr_pos_to_seq(conn->floor, conn->rec.irs + 1)) {
-		/* F arrived by a way that was not seen here. */
-		conn->gap_open = false;
+	bool fresh = nsr_seg_fresh(conn, seg);
+
+	look_at_floor(conn);
+	if (!conn->gap_open)
 		return;
-	}
-	if (nsr_seg_fresh(conn, seg)) {
+	if (fresh) {
 		note_far_snd_nxt(conn, seg);
 		if (seg->seq == seg->end_seq && seg->seq == rcv_nxt) {
 			conn->gap_open = false;
@@ -142,15 +168,17 @@ static void watch(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_bu
 	if (seg->seq == seg->end_seq)
 		return;
 	if (!after(seg->seq, rcv_nxt)) {
-		forget_head(conn);
-		/* Whether the stack takes it is seen afterwards. */
-		if (after(seg->end_seq, rcv_nxt))
-			nsr_probe_soon(conn);
+		conn->nr_heads = 0;
+		if (after(seg->end_seq, rcv_nxt)) {
+			conn->floor_fresh |= fresh;
+			/* Whether the stack takes it is seen afterwards. */
+			nsr_probe_at(conn, conn->probe_last + COPY_NS);
+		}
 		return;
 	}
 	if (note_head(conn, seg->seq, ktime_get_boottime_ns()) && conn->have_far_snd_nxt &&
 	    after(conn->far_snd_nxt, rcv_nxt))
-		proven(conn, skb);
+		proven(conn, seg->seq, skb);
 }
 
 /**
@@ -191,9 +219,9 @@ void nsr_gap_tick(struct nsr_conn *conn, u64 now)
 	rcu_read_lock();
 	bound = (u64)rcu_dereference(conn->group->cfg)->gap_bound_ms * NSEC_PER_MSEC;
 	rcu_read_unlock();
-	if (conn->gap_open && rcv_nxt != nsr_pos_to_seq(conn->floor, conn->rec.irs + 1)) {
-		conn->gap_open = false;
-	} else if (conn->gap_open && now - conn->adopted_at >= bound) {
+	if (conn->gap_open)
+		look_at_floor(conn);
+	if (conn->gap_open && now - conn->adopted_at >= bound) {
 		conn->gap_open = false;
 		if (!conn->floor_exact) {
 			if (conn->have_far_snd_nxt && after(conn->far_snd_nxt, rcv_nxt))

@@ -49,6 +49,24 @@ static const struct gate_set *set_of(const struct inet_connection_sock_af_ops *o
 	return NULL;
 }
 
+/*
+ * Which set does the socket go by? Somebody may have put a copy of our copy in its place, with an
+ * operation changed that is not ours: then by what tells the kinds apart.
+ */
+static const struct gate_set *set_of_sock(const struct sock *sk)
+{
+	const struct inet_connection_sock_af_ops *ops = READ_ONCE(inet_csk(sk)->icsk_af_ops);
+	const struct gate_set *set = set_of(ops);
+	int i;
+
+	for (i = 0; i < NR_SETS && !set; i++)
+		if (smp_load_acquire(&sets[i].orig) &&
+		    sets[i].ops.net_header_len == ops->net_header_len &&
+		    sets[i].ops.sockaddr_len == ops->sockaddr_len)
+			set = &sets[i];
+	return set;
+}
+
 static u64 limit(const struct nsr_conn *conn)
 {
 	if (READ_ONCE(conn->gate_open) || READ_ONCE(conn->group->gates_open))
@@ -200,7 +218,7 @@ bool nsr_gate_segment(struct nsr_conn *conn, struct sk_buff *skb)
 
 static int gate_xmit(struct sock *sk, struct sk_buff *skb, struct flowi *fl)
 {
-	const struct gate_set *set = container_of(inet_csk(sk)->icsk_af_ops, struct gate_set, ops);
+	const struct gate_set *set = set_of_sock(sk);
 	struct nsr_conn *conn;
 	bool leaves;
 
@@ -216,20 +234,26 @@ static int gate_xmit(struct sock *sk, struct sk_buff *skb, struct flowi *fl)
 
 /*
  * IPV6_ADDRFORM makes an IPv6 socket with mapped addresses an IPv4 one, with other operations. The gate
- * would be gone without a word.
+ * would be gone without a word. No lock is held, and it sleeps: the connection may be let go meanwhile.
  */
 static int gate_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
 			   unsigned int optlen)
 {
 	const struct inet_connection_sock_af_ops *ops = READ_ONCE(inet_csk(sk)->icsk_af_ops);
 	const struct gate_set *set = set_of(ops);
+	int err;
 
-	if (set) {
-		if (level == SOL_IPV6 && optname == IPV6_ADDRFORM && !nsr_test_is_off(ADDRFORM))
-			return -EBUSY;
+	if (set && level == SOL_IPV6 && optname == IPV6_ADDRFORM && !nsr_test_is_off(ADDRFORM))
+		return -EBUSY;
+	if (!set && ops->setsockopt == gate_setsockopt)
+		set = set_of_sock(sk);
+	if (set)
 		ops = set->orig;
-	}
-	return ops->setsockopt(sk, level, optname, optval, optlen);
+	if (!try_module_get(THIS_MODULE))
+		return -EBUSY;
+	err = ops->setsockopt(sk, level, optname, optval, optlen);
+	module_put(THIS_MODULE);
+	return err;
 }
 
 /**
@@ -290,7 +314,8 @@ void nsr_gate_start(struct nsr_conn *conn, u64 acked, u64 edge, u64 gate)
 	conn->top_edge = edge;
 	conn->stack_edge = nsr_pos_extend(tp->rcv_wup + tp->rcv_wnd, conn->rec.irs + 1, acked);
 	conn->ack_waits = false;
-	conn->gated = true;
+	/* Pairs with nsr_gate_set(), which does not wait for an owner of the socket. */
+	smp_store_release(&conn->gated, true);
 }
 
 /**
@@ -425,7 +450,8 @@ int nsr_gate_set(struct nsr_conn *conn, struct nsr_gate_req *req, struct netlink
 	if (conn->rec.mode != TCP_NSR_MODE_LOSSLESS) {
 		NL_SET_ERR_MSG(extack, "tcp_nsr: CONN: GATE: not a connection of mode LOSSLESS");
 		err = -EINVAL;
-	} else if (!conn->gated) {
+	} else if (!smp_load_acquire(&conn->gated)) {
+		/* Pairs with nsr_gate_start(). */
 		NL_SET_ERR_MSG(extack, "tcp_nsr: CONN: GATE: a shadow has none, nor has a connection that ends");
 		err = -EALREADY;
 	} else if (req->has_gate) {

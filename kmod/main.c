@@ -7,6 +7,7 @@
  * shadows hold the module, so that rmmod is refused while there are any.
  */
 #include <linux/init.h>
+#include <linux/rcupdate.h>
 #include <linux/rtnetlink.h>
 
 #include "nsr.h"
@@ -107,6 +108,11 @@ static void __exit nsr_exit(void)
 	/* After the namespaces: a connection that they let go of may have work. */
 	nsr_gate_exit();
 	rcu_barrier();
+	/*
+	 * Who calls setsockopt() reads a socket's operations without a lock, and may have been put aside
+	 * between that and the call.
+	 */
+	synchronize_rcu_tasks();
 }
 
 module_init(nsr_init);

@@ -43,6 +43,7 @@
 #include "../uapi/tcp_nsr.h"
 
 #define NSR_PROBE_RING	8	/* outstanding probes whose nonce is remembered, per shadow */
+#define NSR_HEADS	4	/* segments that may be the head of the far end's queue, per connection */
 
 union nsr_addr {
 	__be32 ip;
@@ -205,6 +206,13 @@ struct nsr_seg {
 	} sack[4];
 };
 
+/* struct nsr_head - a segment that the far end may be sending again and again */
+struct nsr_head {
+	u32 seq;
+	u8 seen;				/* transmissions at growing intervals */
+	u64 last, interval;
+};
+
 /* struct nsr_floor - where receiving goes on, and what is known to be missing below it */
 struct nsr_floor {
 	u64 pos;				/* F */
@@ -258,12 +266,12 @@ struct nsr_conn {
 	bool have_best;
 	u32 best_ack;				/* largest answer later than a segment life */
 	u64 best_at;
-	u64 floor;				/* F: receive position that was adopted */
+	u64 floor;				/* F: receive position that was adopted; see gap.c */
 	u64 snd_pos;				/* A */
 	bool floor_exact;
-	u32 gap_seq;				/* lowest segment seen above rcv_nxt */
-	u8 gap_seen;
-	u64 gap_last, gap_interval;
+	struct nsr_head heads[NSR_HEADS];	/* segments above rcv_nxt, ascending; see gap.c */
+	u8 nr_heads;
+	bool floor_fresh;			/* the far end has sent F since the takeover */
 	u64 adopted_at;
 	u32 far_snd_nxt;			/* SND.NXT as a solicited answer showed it */
 	bool have_far_snd_nxt;

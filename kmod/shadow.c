@@ -68,6 +68,25 @@ static int shadow_xmit(struct sock *sk, struct sk_buff *skb, struct flowi *fl)
 	return 0;
 }
 
+/*
+ * IPV6_ADDRFORM would put other operations in the place of ours: the hook would be gone, and the shadow
+ * would speak.
+ */
+static int shadow_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
+			     unsigned int optlen)
+{
+	int err;
+
+	if (level == SOL_IPV6 && optname == IPV6_ADDRFORM && shadow_conn(sk))
+		return -EBUSY;
+	/* It sleeps; meanwhile the socket may become an ordinary one, which holds no module. */
+	if (!try_module_get(THIS_MODULE))
+		return -EBUSY;
+	err = sets[SET_MAPPED].orig->setsockopt(sk, level, optname, optval, optlen);
+	module_put(THIS_MODULE);
+	return err;
+}
+
 static void make_quiet(struct nsr_conn *conn)
 {
 	struct sock *sk = conn->sk;
@@ -149,6 +168,8 @@ static int prepare_set(struct sock *sk, bool mapped, struct netlink_ext_ack *ext
 		sets[set].ops = *orig;
 		sets[set].ops.sk_rx_dst_set = shadow_rx;
 		sets[set].ops.queue_xmit = shadow_xmit;
+		if (mapped)
+			sets[set].ops.setsockopt = shadow_setsockopt;
 		sets[set].orig = orig;
 	} else if (sets[set].orig != orig) {
 		NL_SET_ERR_MSG(extack, "tcp_nsr: FD: another subsystem has changed this socket: give a fresh one");

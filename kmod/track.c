@@ -111,6 +111,8 @@ void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur)
 	const struct tcp_sock *tp = tcp_sk(sk);
 	u32 iss = conn->rec.iss + 1, irs = conn->rec.irs + 1;
 	u32 una, nxt, write, copied, wup, wnd, rcv;
+	u64 acked = 0, top = 0;
+	bool gated;
 
 	una = READ_ONCE(tp->snd_una);
 	smp_rmb();
@@ -120,6 +122,11 @@ void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur)
 	copied = READ_ONCE(tp->copied_seq);
 	wup = READ_ONCE(tp->rcv_wup);
 	wnd = READ_ONCE(tp->rcv_wnd);
+	gated = READ_ONCE(conn->gated);
+	if (gated) {
+		acked = READ_ONCE(conn->acked);
+		top = READ_ONCE(conn->top_edge);
+	}
 	smp_rmb();
 	rcv = READ_ONCE(tp->rcv_nxt);
 
@@ -137,9 +144,9 @@ void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur)
 	cur->rcvbuf = READ_ONCE(sk->sk_rcvbuf);
 	cur->pmtu = READ_ONCE(inet_csk(sk)->icsk_pmtu_cookie);
 	/* What has left, not what the stack believes. */
-	if (READ_ONCE(conn->gated)) {
-		cur->rcv_wup = READ_ONCE(conn->acked);
-		cur->right_edge = READ_ONCE(conn->top_edge);
+	if (gated) {
+		cur->rcv_wup = acked;
+		cur->right_edge = top;
 	}
 	cur->state = READ_ONCE(sk->sk_state);
 	cur->taken_at = ktime_get_boottime_ns();

@@ -278,7 +278,8 @@ struct recv {
 			out.add(fair, n, resumes ? "SND.NXT is at F (%d): resumed" : "SND.NXT is %d", p);
 			return;
 		}
-		again = p > n.nrcv && n.nofo >> p & 1 && !(n.nofo & ((1 << p) - 1));
+		/* An old copy that lies below the head does not hide it: it does not come again. */
+		again = p > n.nrcv && n.nofo >> p & 1;
 		if (p == n.nrcv) {
 			/* F arrives in order, and it is no copy from before the takeover */
 			n.resumed |= seg & FRESH || !fresh_data;

@@ -153,7 +153,7 @@ off() {
 }
 
 reload() {
-	until_ok 60 rmmod tcp_nsr 2>/dev/null || { say "the module cannot be unloaded"; return 1; }
+	! grep -q '^tcp_nsr ' /proc/modules || until_ok 60 rmmod tcp_nsr 2>/dev/null || { say "the module cannot be unloaded"; return 1; }
 	insmod "$1"
 }
 
@@ -179,7 +179,8 @@ run_list() {
 
 # tests with the module as it is, then controls with the other one; [NAMES]
 run_with_controls() {
-	insmod "$NSR_KO" || exit 1
+	# The script before may have left the other one.
+	reload "$NSR_KO" || exit 1
 	ktap_print_header
 	say "seed $NSR_SEED"
 	ktap_set_plan $(((${#tests[@]} + ${#controls[@]}) / 2))

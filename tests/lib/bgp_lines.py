@@ -29,7 +29,7 @@ def bird_blocks():
     if block:
         yield block
 
-def bird(own_as=None, session=None):
+def bird(own_as=None, via4=None, via6=None):
     """With own_as: what BIRD is about to export, so without what its session adds."""
     for b in bird_blocks():
         path = b.get("as_path", "").split()
@@ -37,20 +37,20 @@ def bird(own_as=None, session=None):
         v6 = ":" in b["prefix"]
         if own_as:
             path = [own_as] + path
-            via = ["2001:db8::2" if v6 else session if session and ":" not in session else "10.0.0.2"]
+            via = [via6 if v6 else via4]
         pairs = [c.replace(" ", "").replace(",", ":") for c in re.findall(r"\(([^)]*)\)", b.get("community", ""))]
         large = [c.replace(" ", "").replace(",", ":")
                  for c in re.findall(r"\(([^)]*)\)", b.get("large_community", ""))]
         yield line(b["prefix"], via[0] if via else "", path, b.get("med", "-"), pairs, large)
 
-def frr(own):
+def frr(own_as=None):
     data = json.load(sys.stdin)
-    routes = data.get("advertisedRoutes" if own else "routes", {})
+    routes = data.get("advertisedRoutes" if own_as else "routes", {})
     for prefix, r in routes.items():
         r = r[0] if isinstance(r, list) else r
         path = r.get("path", "").split()
-        if own:
-            path = ["65003"] + path
+        if own_as:
+            path = [own_as] + path
         yield line(prefix, "", path, r.get("metric", "-"), [], [])
 
 def counts():
@@ -59,5 +59,5 @@ def counts():
 
 kind, args = sys.argv[1], sys.argv[2:]
 lines = {"nsr": lambda: nsr(*args), "bird": lambda: bird(), "bird-own": lambda: bird(*args),
-         "frr": lambda: frr(False), "frr-own": lambda: frr(True), "frr-counts": counts}[kind]()
+         "frr": lambda: frr(), "frr-own": lambda: frr(*args), "frr-counts": counts}[kind]()
 print("\n".join(sorted(lines)))

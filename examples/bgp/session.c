@@ -301,11 +301,7 @@ static const char *unfit(const struct session *s, const struct nsr_resume *r)
 {
 	const struct config *cfg = s->peer->bgp->cfg;
 	const struct session_params *p = &s->params;
-	struct nsr_conn_info info = { .size = sizeof(info) };
-	bool resent;
 
-	/* lossless: libnsr repeats what the far end lacks, before anything else */
-	resent = !nsr_conn_get_info(s->conn, &info) && info.mode == NSR_MODE_LOSSLESS;
 	if (s->broken)
 		return s->broken;
 	if (!s->peer->configured)
@@ -316,9 +312,11 @@ static const char *unfit(const struct session *s, const struct nsr_resume *r)
 		return "remote-as differs between the boxes";
 	if (r->rcv_missing)
 		return "bytes from the peer are lost";
-	if (r->snd_pos > r->snd_known)
+	/* Lossless: libnsr repeats what the peer lacks, before anything that we send. The next byte counts,
+	 * not the mode: a connection that was not protected goes by the rules of mode adopt. */
+	if (r->snd_next > r->snd_known)
 		return "the peer has bytes that this box knows nothing of";
-	if (r->snd_pos < r->snd_known && !resent)
+	if (r->snd_next < r->snd_known)
 		return "bytes to the peer are lost";
 	if (r->snd_uncertain)
 		return "nothing proves which bytes the peer has";

@@ -532,13 +532,22 @@ static void gap(struct nsr_resume r, enum nsr_mode mode, bool survives)
 	stop_pair();
 }
 
+static struct nsr_resume at(uint64_t pos, uint64_t known, uint64_t next)
+{
+	return (struct nsr_resume){ .snd_pos = pos, .snd_known = known, .snd_next = next };
+}
+
 static void test_gaps(void **state)
 {
 	(void)state;
-	gap((struct nsr_resume){ .snd_pos = 100, .snd_known = 100 }, NSR_MODE_ADOPT, true);
-	gap((struct nsr_resume){ .snd_pos = 119, .snd_known = 100 }, NSR_MODE_ADOPT, false);
-	gap((struct nsr_resume){ .snd_pos = 81, .snd_known = 100 }, NSR_MODE_ADOPT, false);
-	gap((struct nsr_resume){ .snd_pos = 81, .snd_known = 100 }, NSR_MODE_LOSSLESS, true);
+	/* Where the peer is, what this box knows of, where nsr_send() goes on. */
+	gap(at(100, 100, 100), NSR_MODE_ADOPT, true);
+	gap(at(119, 100, 119), NSR_MODE_ADOPT, false);
+	gap(at(81, 100, 81), NSR_MODE_ADOPT, false);
+	/* A journal stands in; one that was not protected has none, whatever the mode. */
+	gap(at(81, 100, 100), NSR_MODE_LOSSLESS, true);
+	gap(at(81, 100, 81), NSR_MODE_LOSSLESS, false);
+	gap(at(119, 100, 119), NSR_MODE_LOSSLESS, false);
 	gap((struct nsr_resume){ .rcv_missing = 19 }, NSR_MODE_ADOPT, false);
 	gap((struct nsr_resume){ .rcv_uncertain = 19 }, NSR_MODE_ADOPT, true);
 }

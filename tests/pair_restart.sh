@@ -56,7 +56,7 @@ lost_events() {
 alone() {
 	pair_say "without a standby"
 	box_start a --event-buffer 4096
-	until_ok 60 is_state a sync || until_ok 30 is_state a init
+	until_ok 60 grep -q "waits for the peer or for the operator" "$PAIR/a/nsrd.log"
 	check "a box alone waits for an order" ctl a force-active --yes
 	check "and is active then" until_ok 60 is_state a active
 	echo_start a

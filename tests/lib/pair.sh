@@ -274,9 +274,9 @@ pair_up() {
 	until_ok 60 is_state "$1" active && until_ok 60 is_state "$2" ready && until_ok 60 is_protected "$1"
 }
 
-# num_conns BOX
+# num_conns BOX: a connection that is not protected has a second line, the reason, which is indented
 num_conns() {
-	ctl "$1" show conns 2>/dev/null | tail -n +2 | wc -l
+	ctl "$1" show conns 2>/dev/null | tail -n +2 | grep -c '^[^ ]'
 }
 
 has_conns() {

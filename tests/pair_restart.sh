@@ -97,7 +97,10 @@ events() {
 	burst
 	check "events lost: the table is read anew" until_ok 60 lost_events
 	check "both boxes have what there is" until_ok 120 only_one_left
+	# While requests go on, two digests asked for one after the other differ.
+	kill -STOP "${FAR_PID[v4]}"
 	check "and are in step" until_ok 30 same_digest
+	kill -CONT "${FAR_PID[v4]}"
 	check "requests go on" goes_on v4
 }
 

@@ -14,7 +14,15 @@
 /* Room that a message needs beside the attribute being added. */
 #define BATCH_ROOM	(GENL_MSG_MAX - 64)
 #define DUMP_TRIES	8
+#define DUMP_NS		100000000ull	/* for so long an interrupted dump is repeated */
 #define EVENT_BUFFER	(4 << 20)
+/*
+ * Events come as fast as anybody opens connections, and turns must go on meanwhile, or the lease lapses: so long
+ * they are read at a time, and reading the table anew takes at most this part of the time.
+ */
+#define DRAIN_NS	20000000ull
+#define RESYNC_PART	4
+#define RESYNC_GAP_NS	100000000ull
 
 struct kernel {
 	struct nsrd *nsrd;
@@ -22,9 +30,10 @@ struct kernel {
 	const struct genl *last;	/* of the two: asked last */
 	struct mnl_socket *events;
 	ev_io watcher;
+	ev_timer resync;		/* active: events were lost, the tables are to be read anew */
+	uint64_t resync_after;		/* ns; not before */
 	uint64_t event_seq;		/* of the last event taken, or that a dump contains */
 	int event_buffer;
-	bool resyncing;
 	struct nlmsghdr *batch;		/* in batch_buf; NULL: empty */
 	uint8_t batch_buf[GENL_MSG_MAX] __attribute__((aligned(8)));
 	uint8_t event_buf[65536] __attribute__((aligned(8)));
@@ -380,8 +389,9 @@ int kernel_conns_dump(struct kernel *k, uint32_t group, void (*begin)(void *data
 		      void (*each)(const struct nlattr *conn, void *data), void *data)
 {
 	struct conns_walk w = { .each = each, .data = data };
+	uint64_t until = nsrd_now() + DUMP_NS;
 
-	for (int tries = 0; tries < DUMP_TRIES; tries++) {
+	for (int tries = 0; tries < DUMP_TRIES && (tries < 2 || nsrd_now() < until); tries++) {
 		struct nlmsghdr *nlh = genl_request(&k->dump, TCP_NSR_CMD_CONN_GET, TCP_NSR_GENL_VERSION,
 						    NLM_F_DUMP);
 		bool interrupted = false;
@@ -437,20 +447,33 @@ int kernel_batch_add(struct kernel *k, const void *conn, size_t len)
 /* ---- events ---- */
 
 /* Events up to the number that INFO_GET answers are in a dump that begins now, and are skipped. */
-static void resync(struct kernel *k, const char *why)
+static void on_resync(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct kernel *k = w->data;
+	uint64_t begun = nsrd_now(), took;
 	struct kernel_info info;
 	struct group *g;
 
-	if (k->resyncing)
-		return;
-	k->resyncing = true;
-	log_warn("kernel events were lost (%s): reading the table of connections anew", why);
+	(void)revents;
+	ev_timer_stop(loop, w);
 	if (!kernel_info_get(k, &info))
 		k->event_seq = info.event_seq;
 	list_for_each(g, &k->nsrd->groups, node)
 		group_kernel_resync(g);
-	k->resyncing = false;
+	took = nsrd_now() - begun;
+	k->resync_after = begun + took + RESYNC_PART * took + RESYNC_GAP_NS;
+}
+
+/* Not at once: events that wait are read first, and turns come in between. */
+static void lost_events(struct kernel *k, const char *why)
+{
+	uint64_t now = nsrd_now();
+
+	if (ev_is_active(&k->resync))
+		return;
+	log_warn("kernel events were lost (%s): reading the table of connections anew", why);
+	ev_timer_set(&k->resync, now < k->resync_after ? (double)(k->resync_after - now) / 1e9 : 0., 0.);
+	ev_timer_start(k->nsrd->loop, &k->resync);
 }
 
 static void grow_event_buffer(struct kernel *k)
@@ -484,22 +507,20 @@ static void take_event(struct kernel *k, const struct nlmsghdr *nlh)
 	seq = genl_u64(tb[TCP_NSR_A_EVENT_SEQ]);
 	if (seq <= k->event_seq)
 		return;
-	if (seq != k->event_seq + 1) {
-		resync(k, "gap in the sequence");
-		if (seq <= k->event_seq)
-			return;
-	}
+	if (seq != k->event_seq + 1)
+		lost_events(k, "gap in the sequence");
 	k->event_seq = seq;
 	g = nsrd_group_find(k->nsrd, genl_u32(tb[TCP_NSR_A_GROUP_ID]));
 	if (g)
 		group_kernel_event(g, gh->cmd, tb, nlh);
 }
 
-bool kernel_drain(struct kernel *k)
+/* Reads what waits: until @until (ns), if that is not 0, and until event @seq has been, if that is not 0. */
+static bool drain(struct kernel *k, uint64_t until, uint64_t seq)
 {
 	bool any = false;
 
-	for (;;) {
+	do {
 		ssize_t n = recv(mnl_socket_get_fd(k->events), k->event_buf, sizeof(k->event_buf),
 				 MSG_DONTWAIT);
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)k->event_buf;
@@ -509,7 +530,7 @@ bool kernel_drain(struct kernel *k)
 			continue;
 		if (n < 0 && errno == ENOBUFS) {
 			grow_event_buffer(k);
-			resync(k, "ENOBUFS");
+			lost_events(k, "ENOBUFS");
 			continue;
 		}
 		if (n <= 0)
@@ -517,7 +538,23 @@ bool kernel_drain(struct kernel *k)
 		any = true;
 		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
 			take_event(k, nlh);
-	}
+	} while ((!until || nsrd_now() < until) && (!seq || k->event_seq < seq));
+	return any;
+}
+
+bool kernel_drain(struct kernel *k)
+{
+	return drain(k, nsrd_now() + DRAIN_NS, 0);
+}
+
+void kernel_catch_up(struct kernel *k)
+{
+	struct kernel_info info;
+
+	if (!kernel_info_get(k, &info) && info.event_seq > k->event_seq)
+		drain(k, 0, info.event_seq);
+	if (ev_is_active(&k->resync))
+		on_resync(k->nsrd->loop, &k->resync, 0);
 }
 
 static void on_events(struct ev_loop *loop, ev_io *w, int revents)
@@ -587,6 +624,8 @@ struct kernel *kernel_create(struct nsrd *n)
 	if (!k)
 		return NULL;
 	k->nsrd = n;
+	ev_timer_init(&k->resync, on_resync, 0., 0.);
+	k->resync.data = k;
 	if (open_all(k)) {
 		kernel_destroy(k);
 		return NULL;
@@ -603,6 +642,7 @@ void kernel_destroy(struct kernel *k)
 		return;
 	if (k->watcher.data)
 		ev_io_stop(k->nsrd->loop, &k->watcher);
+	ev_timer_stop(k->nsrd->loop, &k->resync);
 	if (k->events)
 		mnl_socket_close(k->events);
 	genl_close(&k->req);

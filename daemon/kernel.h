@@ -52,8 +52,10 @@ struct kernel *kernel_create(struct nsrd *n);
 void kernel_destroy(struct kernel *k);
 const char *kernel_error(const struct kernel *k);
 
-/* Reads every event that is waiting; called before the timer of a turn. True: there was any. */
+/* Reads events that wait, for a short time at most; called before the timer of a turn. True: there was any. */
 bool kernel_drain(struct kernel *k);
+/* Reads every event that the kernel has told until now, or could not tell. */
+void kernel_catch_up(struct kernel *k);
 /* Bytes of the event socket's receive buffer: tests make it small to lose events. */
 int kernel_set_event_buffer(struct kernel *k, int bytes);
 

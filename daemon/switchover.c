@@ -197,7 +197,7 @@ static void next_step(struct group *g)
 	case LEAVE_DRAIN:
 		p->leave_step = LEAVE_HANDOVER;
 		/* what the kernel said before the freeze comes before the final word */
-		kernel_drain(g->nsrd->kernel);
+		kernel_catch_up(g->nsrd->kernel);
 		hand_over(g);
 		break;
 	case LEAVE_HANDOVER:

@@ -29,7 +29,11 @@ term_of() {
 
 # Ended by the kernel, with nobody there to renew it.
 lease_lapsed() {
-	[ "$(on "$1" "$TOOLS/nsrtool" group 1 | sed -n 's/.* lease_lapses=\([0-9]*\).*/\1/p')" -gt 0 ]
+	[ "$(lapses "$1")" -gt 0 ]
+}
+
+lapses() {
+	on "$1" "$TOOLS/nsrtool" group 1 | sed -n 's/.* lease_lapses=\([0-9]*\).*/\1/p'
 }
 
 # many connections, each closed again: two events each, more than the buffer holds
@@ -94,8 +98,10 @@ standby() {
 
 events() {
 	refute "control: no event was lost so far" lost_events
+	before=$(lapses a)
 	burst
 	check "events lost: the table is read anew" until_ok 60 lost_events
+	check "nsrd renews its lease all the while" eval 'is_state a active && test "$(lapses a)" = "$before"'
 	check "both boxes have what there is" until_ok 120 only_one_left
 	# While requests go on, two digests asked for one after the other differ.
 	kill -STOP "${FAR_PID[v4]}"
@@ -163,7 +169,7 @@ module() {
 }
 
 ktap_print_header
-ktap_set_plan 32
+ktap_set_plan 33
 pair_create || exit 1
 for part in alone standby events reload takeovers module; do
 	$part

@@ -128,15 +128,15 @@ control() {
 	kill "${NSRD_PID[b]}"
 	wait "${NSRD_PID[b]}" 2>/dev/null
 	until_ok 30 eval '! is_protected a'
-	kill -STOP "${NSRD_PID[a]}"
+	# Listening first: the lease ends soon after nsrd is stopped.
 	listen_to a
+	capture ends sw a -Q in "$ENDS"
+	kill -STOP "${NSRD_PID[a]}"
+	apps_gone a
 	provoke a
 	capture_stop
 	check "control: with a lease the captures see what the box says" test "$(frames port)" -gt 0
-	capture port sw a -Q in "$ENDS"
-	apps_gone a
-	capture_stop
-	check "control: with a lease an application's end is seen" test "$(frames port)" -gt 0
+	check "control: with a lease an application's end is seen" test "$(frames ends)" -gt 0
 	kill -CONT "${NSRD_PID[a]}"
 }
 

@@ -10,7 +10,7 @@
 
 # Pure ACKs wait; when the gate moves, one leaves, with the gate in it.
 pure_waits() {
-	ip -n far-$$ link set eth0 gso_max_segs 1
+	ip -n far-$NS link set eth0 gso_max_segs 1
 	up && capture c tcp && far_says 6000 || return 1
 	sleep 1
 	told_is c 0 && far_lacks_acks && held || return 1
@@ -184,11 +184,12 @@ stream() {
 	local lag=$1
 
 	shift
-	up && netem "$@" && capture c tcp && pump_both $lag && cmp $W/src $W/a.dst || return 1
+	up && netem "$@" && capture_a c tcp && pump_both $lag && cmp $W/src $W/a.dst || return 1
 	until_ok 60 same_size $W/src2 $W/far.dst && cmp $W/src2 $W/far.dst || return 1
 	told_within c $W/gates && edges_grow c || return 1
 	say "held $(stat_of a acks_held), clamped $(stat_of a acks_clamped), moves $(wc -l <$W/gates)"
-	[ "$(stat_of a acks_clamped)" -ge 1 ]
+	# Whether ACKs are held or ride on data, depends on how the two directions come to lie in time.
+	[ $(($(stat_of a acks_clamped) + $(stat_of a acks_held))) -ge 1 ]
 }
 
 # The same stream with the gate open and behind: the ratio of times, for the reader.
@@ -214,7 +215,9 @@ time_of() {
 
 # A message of three segments, its second one lost.
 lose_middle() {
-	ip -n far-$$ link set eth0 gso_max_segs 1
+	ip -n far-$NS link set eth0 gso_max_segs 1
+	# No tail loss probe: the head's time-out is what is waited for.
+	in_far sysctl -qw net.ipv4.tcp_early_retrans=0
 	up && head -c 4344 /dev/urandom >$W/src || return 1
 	in_a nft -f - <<-END || return 1
 		table inet hole {
@@ -239,7 +242,7 @@ middle_lost() {
 # Control: a gate that waits for the end of a message never gets there; told by hand, it does.
 at_message_ends() {
 	lose_middle step 4344 || return 1
-	capture c 'tcp and src host 10.9.0.9' && until_ok 40 head_again 4 && same_size $W/a.dst 1448 || return 1
+	capture c 'tcp and src host 10.9.0.9' && until_ok 90 head_again 4 && same_size $W/a.dst 1448 || return 1
 	gate 1448 && until_ok 30 same_size $W/a.dst 4344 && cmp $W/src $W/a.dst
 }
 
@@ -271,6 +274,8 @@ sack_shown() {
 sack_below() { segments $1 | awk '$7 && $2 == 0 { n = 1 } END { exit !n }'; }
 
 window_left_alone() {
+	# A receive buffer that does not grow, and would hide what the window lacks
+	in_a sysctl -qw net.ipv4.tcp_rmem="4096 131072 131072" net.ipv4.tcp_moderate_rcvbuf=0
 	off GATE_WINDOW && up && capture c tcp && says_unread c && told_is c 0 || return 1
 	! edges_grow c
 }

@@ -67,7 +67,7 @@ settled() { in_b $TOOL group 1 | grep -q settled=1; }
 leave_a_hole() {
 	FIRST=$(head -c 1448 /dev/zero | tr '\0' a)
 	LATER=$(head -c 30000 /dev/zero | tr '\0' b)
-	ip -n a-$$ link set eth0 gso_max_segs 1
+	ip -n a-$NS link set eth0 gso_max_segs 1
 	up && box_says hello && in_far nft -f - <<-END || return 1
 		table inet hole {
 			chain in {

@@ -319,8 +319,10 @@ lane_test() {
 
 	# A test's choices depend on the seed and its place, not on what ran before.
 	RANDOM=$((NSR_SEED + i))
+	test_reset
 	{
-		net_up && "${tests[i + 1]}" && verdict=pass
+		# shellcheck disable=SC2086
+		net_up && ${tests[i + 1]} && verdict=pass
 		[ $verdict = pass ] || {
 			in_b $TOOL conns 2>&1 | sed 's/^/b: /'
 			in_b $TOOL group 1 2>&1 | sed 's/^/b: /'
@@ -344,7 +346,10 @@ lane() {
 	done
 }
 
-wanted() { [ -z "$ONLY" ] || [[ " $ONLY " = *" ${tests[$1 + 1]} "* ]]; }
+wanted() { [ -z "$ONLY" ] || [[ " $ONLY " = *" ${tests[$1 + 1]%% *} "* ]]; }
+
+# What a test may have set for itself; a library on top of this one has more of it.
+test_reset() { :; }
 
 # A test that hangs is to be named, and is not to take the others with it.
 TEST_LIMIT=600
@@ -374,15 +379,21 @@ end_test() {
 
 ended() { [ -s $RESULTS/$1.end ] || ! kill -0 $LANE_PIDS 2>/dev/null; }
 
-# run_tests [NAMES]: those of the array tests (name, function, ...), all without NAMES; so many at a time
-# as there are LANES, since most of a test's time is waiting. Results come in the array's order.
+# run_tests [NAMES]: those of the array tests, all without NAMES
 run_tests() {
+	ktap_set_plan $((${#tests[@]} / 2))
+	run_lanes "$1"
+	ktap_finished
+}
+
+# run_lanes [NAMES]: of the array tests (name, function and its arguments, ...); so many at a time as there
+# are LANES, since most of a test's time is waiting. Results come in the array's order.
+run_lanes() {
 	local i n
 
 	ONLY=$1
 	RESULTS=$W/results
 	mkdir -p $RESULTS
-	ktap_set_plan $((${#tests[@]} / 2))
 	LANE_PIDS=
 	for ((n = 0; n < ${LANES:-2}; n++)); do
 		lane $n &
@@ -406,5 +417,4 @@ run_tests() {
 		fi
 	done
 	wait
-	ktap_finished
 }

@@ -92,7 +92,16 @@ told_within() {
 		END { exit bad || !seen }' "$2" $W/segments
 }
 
-# netem WORDS...: on both ways
+# capture_a NAME FILTER...: on box a's wire, before a network that reorders
+capture_a() {
+	local name=$1
+
+	shift
+	nsenter --net="/run/netns/a-$NS" tcpdump -i eth0 -n -U -w $W/$name.pcap "$@" >/dev/null 2>$W/$name.err &
+	until_ok 20 grep -q listening $W/$name.err
+}
+
+# netem WORDS...: on both ways, at the far end's wire
 netem() {
 	in_far tc qdisc add dev eth0 root netem "$@" limit 10000 &&
 		in_sw tc qdisc add dev pfar root netem "$@" limit 10000
@@ -100,7 +109,7 @@ netem() {
 
 # follow FILE [lag MS] [step BYTES] [fin]
 follow() {
-	ip netns exec a-$$ $TOOL follow id="$(field id $W/record)" "$1" $W/gates "${@:2}" &
+	nsenter --net="/run/netns/a-$NS" $TOOL follow id="$(field id $W/record)" "$1" $W/gates "${@:2}" &
 }
 
 far_to_box() {
@@ -126,7 +135,7 @@ hold() {
 	local n=$1 peer=10.9.0.1
 
 	[ "$n" = far ] || peer=10.9.0.9
-	ip netns exec "$n-$$" $TOOL hold $W/$n.ctl ${MD5:+md5 $peer $MD5} &
+	nsenter --net="/run/netns/$n-$NS" $TOOL hold $W/$n.ctl ${MD5:+md5 $peer $MD5} &
 	HOLD_PID=$!
 	until_ok 20 test -S $W/$n.ctl
 }
@@ -157,7 +166,9 @@ reload() {
 	insmod "$1"
 }
 
-# A test may be words: function and arguments. What it set is undone by its own shell.
+test_reset() { MD5='' FAR_N=0 BOX_N=1 BOX_PORT=5000; }
+
+# run_list NAMES NAME FUNCTION...: one after the other, since the rules are off for the whole kernel
 run_list() {
 	local i only=$1
 
@@ -172,7 +183,7 @@ run_list() {
 		else
 			ktap_test_skip "$name"
 		fi
-		MD5='' FAR_N=0 BOX_N=1 BOX_PORT=5000
+		test_reset
 		[ -w /sys/module/tcp_nsr/parameters/test_off ] && echo 0 >/sys/module/tcp_nsr/parameters/test_off
 	done
 }
@@ -184,7 +195,7 @@ run_with_controls() {
 	ktap_print_header
 	say "seed $NSR_SEED"
 	ktap_set_plan $(((${#tests[@]} + ${#controls[@]}) / 2))
-	run_list "$1" "${tests[@]}"
+	run_lanes "$1"
 	reload "${NSR_KO_TEST:?is the module built with NSR_TEST=1: scripts/vm/run -T}" || exit 1
 	run_list "$1" "${controls[@]}"
 	ktap_finished

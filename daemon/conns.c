@@ -47,15 +47,25 @@ const char *conn_describe(const struct nsr_store_conn *c)
 	return text;
 }
 
+/* What is missing, in an operator's words: each stream's side that lacks the bytes. */
+static const char *gap_text(uint64_t rcv_missing, uint64_t rcv_uncertain, int64_t snd_missing, bool snd_uncertain)
+{
+	static char text[192];
+
+	snprintf(text, sizeof(text), "received: %llu bytes missing, %llu uncertain; sent: %llu bytes %s%s",
+		 (unsigned long long)rcv_missing, (unsigned long long)rcv_uncertain,
+		 (unsigned long long)(snd_missing < 0 ? -snd_missing : snd_missing),
+		 snd_missing < 0 ? "that only the far end knows of" : "that the far end lacks",
+		 snd_uncertain ? ", uncertain" : "");
+	return text;
+}
+
 static void say_gap(struct group *g, const struct nsr_store_conn *c)
 {
-	log_warn("group %s: %s: gap: receive %llu missing, %llu uncertain; send %lld missing%s", g->cfg->name,
-		 conn_describe(c), (unsigned long long)c->rcv_missing, (unsigned long long)c->rcv_uncertain,
-		 (long long)c->snd_missing, c->snd_uncertain ? ", uncertain" : "");
-	control_emit(g->nsrd, g, "gap", "%s: receive %llu missing, %llu uncertain; send %lld missing%s",
-		     conn_describe(c), (unsigned long long)c->rcv_missing,
-		     (unsigned long long)c->rcv_uncertain, (long long)c->snd_missing,
-		     c->snd_uncertain ? ", uncertain" : "");
+	const char *text = gap_text(c->rcv_missing, c->rcv_uncertain, c->snd_missing, c->snd_uncertain);
+
+	log_warn("group %s: %s: gap: %s", g->cfg->name, conn_describe(c), text);
+	control_emit(g->nsrd, g, "gap", "%s: %s", conn_describe(c), text);
 }
 
 /* Whatever position it adopted: the journal has the bytes from there on. */
@@ -110,9 +120,9 @@ static void active_deleted(struct group *g, const struct nlattr *conn, const str
 	log_msg(cause == TCP_NSR_CLOSE_BROKEN ? LOG_ERR : cause == TCP_NSR_CLOSE_GAP ? LOG_WARNING : LOG_DEBUG,
 		"group %s: %s: %s", g->cfg->name, conn_describe(c), text);
 	if (cause == TCP_NSR_CLOSE_BROKEN || cause == TCP_NSR_CLOSE_GAP)
-		control_emit(g->nsrd, g, "gap", "%s: %s (receive %llu missing, send %lld missing)",
-			     conn_describe(c), text, (unsigned long long)genl_u64(tb[TCP_NSR_A_CONN_RCV_MISSING]),
-			     (long long)genl_u64(tb[TCP_NSR_A_CONN_SND_MISSING]));
+		control_emit(g->nsrd, g, "gap", "%s: %s (%s)", conn_describe(c), text,
+			     gap_text(genl_u64(tb[TCP_NSR_A_CONN_RCV_MISSING]), 0,
+				      (int64_t)genl_u64(tb[TCP_NSR_A_CONN_SND_MISSING]), false));
 	/* Of an ordinary socket its application hears from the socket itself. */
 	if (genl_u8(tb[TCP_NSR_A_CONN_PHASE]) == TCP_NSR_PHASE_SHADOW ||
 	    genl_u8(tb[TCP_NSR_A_CONN_PHASE]) == TCP_NSR_PHASE_PROVISIONAL || cause == TCP_NSR_CLOSE_GAP ||

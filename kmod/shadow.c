@@ -139,11 +139,11 @@ static struct tcp_ulp_ops shadow_ulp = {
 	.release = ulp_release,
 };
 
+/* Takes over a reference on the module. */
 static void attach(struct nsr_conn *conn, int set)
 {
 	struct inet_connection_sock *icsk = inet_csk(conn->sk);
 
-	__module_get(THIS_MODULE);
 	nsr_conn_get(conn);
 	conn->orig_af_ops = sets[set].orig;
 	rcu_assign_pointer(icsk->icsk_ulp_data, (__force void __rcu *)conn);
@@ -385,7 +385,7 @@ static void set_nowhere(const struct nsr_conn *conn)
  *
  * Context: process; conn->ns->lock held (no two of the same 4-tuple) and the socket locked.
  * Return: 0: the socket is hashed, and holds @conn and the module; -EEXIST: the 4-tuple is taken;
- * -EADDRINUSE, -EINVAL, -EPROTO, -EOPNOTSUPP: the socket is as it was.
+ * -EADDRINUSE, -EINVAL, -EPROTO, -EOPNOTSUPP, -ESHUTDOWN: the socket is as it was.
  */
 int nsr_shadow_create(struct nsr_conn *conn, struct netlink_ext_ack *extack)
 {
@@ -409,8 +409,14 @@ int nsr_shadow_create(struct nsr_conn *conn, struct netlink_ext_ack *extack)
 		NL_SET_ERR_MSG(extack, "tcp_nsr: FD: no ACK gate for this kind of socket: give an ordinary one");
 		return -EOPNOTSUPP;
 	}
+	/* A socket that has the hook keeps it until its owner closes it: not from a module that goes. */
+	if (!try_module_get(THIS_MODULE)) {
+		NL_SET_ERR_MSG(extack, "tcp_nsr: the module is being unloaded");
+		return -ESHUTDOWN;
+	}
 	err = bind_port(&conn->rec, sk);
 	if (err) {
+		module_put(THIS_MODULE);
 		NL_SET_ERR_MSG(extack, "tcp_nsr: LPORT: cannot bind: another socket has this port for itself");
 		return err;
 	}

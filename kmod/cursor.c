@@ -130,7 +130,7 @@ static void tell(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn,
 static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 {
 	struct nsr_cursor cur;
-	bool news, lost;
+	bool news, lost, again;
 
 	if (!is_ours(conn) || !nsr_group_is_active(conn->group))
 		return;
@@ -140,11 +140,13 @@ static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 	if (lost)
 		lose(conn);
 	bh_unlock_sock(conn->sk);
+	/* Before reading: what comes after is for the next turn. */
+	again = xchg(&conn->retell, false);
 	news = !lost && nsr_cursor_read(conn, &cur);
 	if (news) {
 		bh_lock_sock(conn->sk);
 		/* A change of state in between has told more than this. */
-		news = is_ours(conn) && moved(&conn->cur, &cur) &&
+		news = is_ours(conn) && (again || moved(&conn->cur, &cur)) &&
 		       conn->cur.taken_at <= cur.taken_at;
 		if (news)
 			conn->cur = cur;
@@ -153,6 +155,8 @@ static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 	local_bh_enable();
 	if (news)
 		tell(ns, turn, conn, &cur);
+	else if (again)
+		WRITE_ONCE(conn->retell, true);
 }
 
 /* Is there a connection to look at? Not so on a standby, however many shadows it has. */

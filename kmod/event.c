@@ -241,9 +241,14 @@ void nsr_event_conn_state(struct nsr_conn *conn, u8 state)
 		nsr_cursor_capture(conn, &cur);
 		cur.state = state;
 	}
-	/* What was told is told: the cursor work goes on from here. */
-	if (conn->phase == TCP_NSR_PHASE_PROTECTED || conn->phase == TCP_NSR_PHASE_RESUMED || conn->gated)
+	/*
+	 * What was told is told: the cursor work goes on from here. But it may hold an older one in a
+	 * message that it has yet to send, and the receiver goes by the last: the work tells it again.
+	 */
+	if (conn->phase == TCP_NSR_PHASE_PROTECTED || conn->phase == TCP_NSR_PHASE_RESUMED || conn->gated) {
 		conn->cur = cur;
+		WRITE_ONCE(conn->retell, true);
+	}
 	if (conn->phase != TCP_NSR_PHASE_PROTECTED)
 		what |= NSR_FILL_ADOPTED | NSR_FILL_GAPS;
 	trace_nsr_conn_change(conn);

@@ -241,6 +241,7 @@ struct nsr_conn {
 	u8 close_cause;				/* decided before the socket is closed; 0: find out */
 	struct nsr_record rec;
 	struct nsr_cursor cur;			/* PROTECTED: last one told; SHADOW: replicated */
+	bool retell;				/* the cursor work may tell an older one after it; atomic */
 	/* vouched positions */
 	bool has_rcv_vouched, has_snd_vouched;
 	u64 rcv_vouched, snd_vouched;

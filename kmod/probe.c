@@ -167,7 +167,8 @@ static u64 visit(struct nsr_conn *conn, u64 now)
 	lock_sock(sk);
 	/* A segment may set it anew while this turn looks. */
 	WRITE_ONCE(conn->probe_due, NEVER);
-	if (sk->sk_state != TCP_CLOSE && !conn->silent && !conn->doomed)
+	/* While this turn waited for the lock, the application may have shut it down. */
+	if ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT) && !conn->silent && !conn->doomed)
 		next = look_at(conn, now);
 	doomed = conn->doomed && sk->sk_state != TCP_CLOSE;
 	if (next < READ_ONCE(conn->probe_due))

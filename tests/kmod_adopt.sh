@@ -74,7 +74,7 @@ far_is_reset() { [ "$(ctl far recv 0)" = ECONNRESET ]; }
 
 idle_age() {
 	in_far sysctl -qw net.ipv4.tcp_sack=0 net.ipv4.tcp_timestamps=0
-	up mode adopt gap report -- life 8000 && inject && a_dies && takeover || return 1
+	up mode adopt gap report -- life 20000 && inject && a_dies && takeover || return 1
 	# Answers come, and are young: nothing may be decided by them.
 	until_ok 20 answers_rejected && on_b phase 1 || return 1
 	resumed 60 && stat_is b adopted_age 1 && on_b snd_uncertain 1 && talks b 0

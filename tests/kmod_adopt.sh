@@ -191,12 +191,6 @@ exact_offsets() {
 
 # ---- silence ----
 
-# What leaves box b, on its own side
-capture_b() {
-	nsenter --net="/run/netns/b-$NS" tcpdump -i eth0 -n -Q out -U -w $W/$1.pcap tcp >/dev/null 2>$W/$1.err &
-	until_ok 20 grep -q listening $W/$1.err
-}
-
 # not_one_frame NAME...: of TCP in these captures
 not_one_frame() {
 	local c
@@ -211,7 +205,7 @@ not_one_frame() {
 silent_for_long() {
 	local begun=$SECONDS
 
-	up mode adopt gap reset && inject && capture_b side_b && capture side_far tcp || return 1
+	up mode adopt gap reset && inject && capture_on b side_b -Q out tcp && capture side_far tcp || return 1
 	[ "$(ctl b keepalive 0)" = ok ] || return 1
 	sleep $SILENCE
 	say "for $((SECONDS - begun)) s"
@@ -235,7 +229,7 @@ made_whole() {
 
 # Deleted by order: its application is told, so is the daemon, and nobody else.
 deleted() {
-	up mode adopt gap reset && inject && monitor && capture_b deleted || return 1
+	up mode adopt gap reset && inject && monitor && capture_on b deleted -Q out tcp || return 1
 	in_b $TOOL conn-del "id=$(field id $W/record)" && no_conn_on_b || return 1
 	until_ok 20 event event=del cause=5 "id=$(field id $W/record)" || return 1
 	[ "$(ctl b recv 0)" = ECONNABORTED ] && ctl b list | grep -q hup=1 && not_one_frame deleted
@@ -243,7 +237,7 @@ deleted() {
 
 # ... whatever its application does: data, close, death.
 silent() {
-	up mode adopt gap reset && inject && capture_b silent || return 1
+	up mode adopt gap reset && inject && capture_on b silent -Q out tcp || return 1
 	[ "$(ctl b send 0 x)" = EAGAIN ] && [ "$(ctl b recv 0)" = EAGAIN ] || return 1
 	ctl b list | grep -q 'readable=0 writable=0' || return 1
 	on_b phase 1 || return 1

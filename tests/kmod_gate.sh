@@ -184,7 +184,8 @@ stream() {
 	local lag=$1
 
 	shift
-	up && netem "$@" && capture_a c tcp && pump_both $lag && cmp $W/src $W/a.dst || return 1
+	# On box a's wire: before a network that reorders.
+	up && netem "$@" && capture_on a c tcp && pump_both $lag && cmp $W/src $W/a.dst || return 1
 	until_ok 60 same_size $W/src2 $W/far.dst && cmp $W/src2 $W/far.dst || return 1
 	told_within c $W/gates && edges_grow c || return 1
 	say "held $(stat_of a acks_held), clamped $(stat_of a acks_clamped), moves $(wc -l <$W/gates)"

@@ -283,12 +283,14 @@ event() {
 }
 
 # capture NAME FILTER...: on the far end's wire
-capture() {
-	local name=$1
+capture() { capture_on far "$@"; }
 
-	shift
-	nsenter --net="/run/netns/far-$NS" tcpdump -i eth0 -n -U -w $W/$name.pcap "$@" >/dev/null 2>$W/$name.err &
-	CAPTURE_PID=$!
+# capture_on NAMESPACE NAME FILTER...
+capture_on() {
+	local n=$1 name=$2
+
+	shift 2
+	nsenter --net="/run/netns/$n-$NS" tcpdump -i eth0 -n -U -w $W/$name.pcap "$@" >/dev/null 2>$W/$name.err &
 	until_ok 20 grep -q listening $W/$name.err
 }
 

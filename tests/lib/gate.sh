@@ -92,15 +92,6 @@ told_within() {
 		END { exit bad || !seen }' "$2" $W/segments
 }
 
-# capture_a NAME FILTER...: on box a's wire, before a network that reorders
-capture_a() {
-	local name=$1
-
-	shift
-	nsenter --net="/run/netns/a-$NS" tcpdump -i eth0 -n -U -w $W/$name.pcap "$@" >/dev/null 2>$W/$name.err &
-	until_ok 20 grep -q listening $W/$name.err
-}
-
 # netem WORDS...: on both ways, at the far end's wire
 netem() {
 	in_far tc qdisc add dev eth0 root netem "$@" limit 10000 &&

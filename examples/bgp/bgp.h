@@ -7,6 +7,7 @@
 #ifndef BGP_H
 #define BGP_H
 #include <ev.h>
+#include <stdlib.h>
 #include "config.h"
 #include "libnsr.h"
 #include "message.h"
@@ -14,6 +15,12 @@
 
 struct bgp;
 struct peer;
+
+/* RFC 4271, section 10: jitter, so that two speakers neither collide nor keep in step for ever */
+static inline double jittered(double seconds)
+{
+	return seconds * (0.75 + 0.25 * drand48());
+}
 
 enum announce_phase { ANNOUNCE_IDLE, ANNOUNCE_NETWORKS, ANNOUNCE_WITHDRAWALS };
 

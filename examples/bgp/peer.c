@@ -20,8 +20,7 @@ static void dial_stop(struct peer *p)
 static void retry_in(struct peer *p, double seconds)
 {
 	ev_timer_stop(p->bgp->loop, &p->retry);
-	/* RFC 4271, section 10: jitter, so that two speakers do not collide for ever */
-	ev_timer_set(&p->retry, seconds * (0.75 + 0.25 * drand48()), 0.);
+	ev_timer_set(&p->retry, jittered(seconds), 0.);
 	if (p->configured && !p->cfg.passive && p->bgp->speaking)
 		ev_timer_start(p->bgp->loop, &p->retry);
 }

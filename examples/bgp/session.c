@@ -51,10 +51,16 @@ static void on_hold(struct ev_loop *loop, ev_timer *w, int events)
 	session_fail(s, &e, NULL);
 }
 
+static void arm_keepalive(struct session *s)
+{
+	arm(s, &s->keepalive, jittered(s->params.hold / 3.));
+}
+
 static void on_keepalive(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop;
 	(void)events;
+	arm_keepalive(w->data);
 	session_send_keepalive(w->data);
 }
 
@@ -162,7 +168,7 @@ static bool on_open(struct session *s, const uint8_t *msg, size_t len)
 		return false;
 	session_send_keepalive(s);
 	heard(s);
-	arm(s, &s->keepalive, p->hold / 3.);
+	arm_keepalive(s);
 	return enter(s, SESSION_OPENCONFIRM);
 }
 
@@ -352,7 +358,7 @@ bool session_resume(struct session *s, const struct nsr_resume *r)
 	if (!session_input(s, 1024))
 		return false;
 	arm(s, &s->hold, s->params.state == SESSION_OPENSENT ? OPEN_HOLD : s->params.hold);
-	arm(s, &s->keepalive, s->params.hold / 3.);
+	arm_keepalive(s);
 	s->keepalive_due = s->params.state >= SESSION_OPENCONFIRM;
 	session_writable(s);
 	if (s->params.state == SESSION_ESTABLISHED)

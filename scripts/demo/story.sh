@@ -17,16 +17,15 @@ in_step() {
 
 # The rules of the demo run in mode adopt, which promises exactness for connections that are quiet, and
 # names what crosses at the very moment of death. So death comes between two messages.
-# Each of the four speakers has said its last word a while ago, and will not say the next one at once: ours come
-# every 3 s; BIRD and FRR shorten theirs at random to 2.25 s at least.
+# Each of the four speakers has said its last word a while ago, and will not say the next one at once: they come
+# every 3 s, which BIRD and ours shorten at random to 2.25 s at least.
 # BIRD shortens its hold time at random, too: 6.75 s of silence may be too much for it. A takeover takes 3.5 s, on a
 # busy machine more, so our last word to BIRD must be a young one.
 quiet() {
 	awk -v now="$EPOCHREALTIME" -v us="$SERVICE" '
 		{ last[FILENAME ~ /bird.said$/, index($3, us ".") == 1] = $1 }
 		END {
-			most["0", "0"] = most["1", "0"] = 1.75
-			most["0", "1"] = 2.5
+			most["0", "0"] = most["1", "0"] = most["0", "1"] = 1.75
 			most["1", "1"] = 1.2
 			for (k in last) {
 				n++

@@ -532,6 +532,22 @@ static void gap(struct nsr_resume r, enum nsr_mode mode, bool survives)
 	stop_pair();
 }
 
+/* Shorter than the time given, by a quarter at most, and not always by the same. */
+static void test_jitter(void **state)
+{
+	double least = 9, most = 0, t;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 1000; i++) {
+		t = jittered(3);
+		least = t < least ? t : least;
+		most = t > most ? t : most;
+	}
+	assert_true(least >= 2.25 && most <= 3);
+	assert_true(most - least > 0.5);
+}
+
 static struct nsr_resume at(uint64_t pos, uint64_t known, uint64_t next)
 {
 	return (struct nsr_resume){ .snd_pos = pos, .snd_known = known, .snd_next = next };
@@ -844,7 +860,8 @@ int main(void)
 		cmocka_unit_test(test_takeover_idle), cmocka_unit_test(test_takeover_at_every_byte),
 		cmocka_unit_test(test_takeover_without_a_record),
 		cmocka_unit_test(test_blocked_goes_on), cmocka_unit_test(test_refresh_across_takeover),
-		cmocka_unit_test(test_gaps), cmocka_unit_test(test_late_standby),
+		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(test_jitter), cmocka_unit_test(test_late_standby),
 		cmocka_unit_test(test_garbage_state), cmocka_unit_test(test_demoted_is_silent),
 		cmocka_unit_test(test_leaving_called_off), cmocka_unit_test(test_notifications),
 		cmocka_unit_test(test_collision), cmocka_unit_test(test_established_stays_in_collision),

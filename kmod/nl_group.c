@@ -143,10 +143,25 @@ int nsr_nl_group_set(struct sk_buff *skb, struct genl_info *info)
 int nsr_nl_group_del(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nsr_net *ns = nsr_info_ns(info);
+	struct nsr_group *g;
 	int err;
 
 	if (!nsr_need(info, GROUP_ID))
 		return -EINVAL;
+	if (nla_get_flag(info->attrs[TCP_NSR_A_FLUSH])) {
+		/*
+		 * Whoever uses a connection may hold its socket for as long as a page that he writes from
+		 * does not come: that must not stop the box's network. What is left to do under rtnl finds
+		 * no connection, or one that is new.
+		 */
+		g = nsr_info_group(info, &err);
+		if (!g)
+			return err;
+		nsr_role_mute(g, false);
+		nsr_group_flush(ns, g);
+		cancel_delayed_work_sync(&g->probe_work);
+		nsr_group_put(g);
+	}
 	rtnl_lock();
 	mutex_lock(&ns->lock);
 	err = nsr_group_del(ns, nla_get_u32(info->attrs[TCP_NSR_A_GROUP_ID]),

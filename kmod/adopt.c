@@ -362,8 +362,12 @@ static bool shadow_segment(struct nsr_conn *conn, struct sk_buff *skb)
 	nsr_probe_renew(conn);
 	if (seg.th->syn || seg.th->rst || !seg.th->ack)
 		return without_connection(conn, &seg);
-	if (conn->rec.mode == TCP_NSR_MODE_NAIVE)
+	if (conn->rec.mode == TCP_NSR_MODE_NAIVE) {
+		/* After a planned switchover no segment decides; it comes again. */
+		if (nsr_adopt_is_handover(conn))
+			return reject(conn, &seg, TCP_NSR_A_STAT_REJECT_NONCE);
 		return adopt_naively(conn, &seg, skb);
+	}
 	cause = nsr_seg_check(conn, &seg);
 	if (cause)
 		return reject(conn, &seg, cause);
@@ -393,12 +397,12 @@ void nsr_adopt_segment(struct nsr_conn *conn, struct sk_buff *skb)
  * nsr_adopt_is_handover() - are these the positions of a planned switchover?
  * @conn: shadow
  *
- * Everything sent was acknowledged when the last cursor was read: otherwise a probe has to say where.
+ * Everything sent was acknowledged when the last cursor was read: otherwise a probe has to say where (in
+ * mode naive: the first segment). Exact in every mode: nothing of it is the method's guess.
  */
 bool nsr_adopt_is_handover(const struct nsr_conn *conn)
 {
-	return conn->rec.flags & TCP_NSR_CONN_F_EXACT && conn->cur.snd_una == conn->cur.write_seq &&
-	       conn->rec.mode != TCP_NSR_MODE_NAIVE;
+	return conn->rec.flags & TCP_NSR_CONN_F_EXACT && conn->cur.snd_una == conn->cur.write_seq;
 }
 
 /**

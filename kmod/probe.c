@@ -132,8 +132,6 @@ static u64 solicit(struct nsr_conn *conn, u64 now)
 
 static u64 look_at_shadow(struct nsr_conn *conn, u64 now)
 {
-	if (conn->rec.mode == TCP_NSR_MODE_NAIVE)
-		return NEVER;
 	if (nsr_adopt_is_handover(conn)) {
 		/* Its ACK shall leave: the address moves after the role. */
 		if (!nsr_group_may_emit(conn->group) || conn->orig_af_ops->rebuild_header(conn->sk))
@@ -141,6 +139,8 @@ static u64 look_at_shadow(struct nsr_conn *conn, u64 now)
 		nsr_adopt_handover(conn);
 		return NEVER;
 	}
+	if (conn->rec.mode == TCP_NSR_MODE_NAIVE)
+		return NEVER;
 	return solicit(conn, now);
 }
 

@@ -84,7 +84,7 @@ answers_rejected() { [ "$(stat_of b reject_nonce)" -ge 2 ]; }
 
 # A planned switchover needs no answer: adopted while the far end hears nothing.
 exact_handover() {
-	up mode adopt gap reset && with flags=$(($(field flags $W/record) | 128)) && inject || return 1
+	up mode $1 gap reset && with flags=$(($(field flags $W/record) | 128)) && inject || return 1
 	far_deaf && a_dies && takeover && resumed || return 1
 	stat_is b adopted_handover 1 && stat_is b probes 0 && far_hears && talks b 0
 }
@@ -528,7 +528,8 @@ tests=(
 	"idle without timestamps: by D-SACK" idle_without_timestamps
 	"without SACK under gap reset: reset, named" tsecr_without_sack_resets
 	"neither SACK nor timestamps: by age" idle_age
-	"planned: adopted without a segment" exact_handover
+	"planned: adopted without a segment" "exact_handover adopt"
+	"planned, in mode naive too" "exact_handover naive"
 	"control: without the flag an answer is needed" exact_needs_its_flag
 	"lost probes: back-off, fresh nonces" probes_back_off
 	"late shadow is solicited at once" late_shadow

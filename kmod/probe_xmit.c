@@ -155,6 +155,7 @@ static int send_segment(struct nsr_conn *conn, u32 seq, u32 tsval, unsigned int 
 	struct tcp_md5sig_key *key = md5_key(sk);
 	struct sk_buff *skb;
 	struct tcphdr *th;
+	bool leaves;
 	u32 recent;
 
 	if (key)
@@ -185,6 +186,14 @@ static int send_segment(struct nsr_conn *conn, u32 seq, u32 tsval, unsigned int 
 	put_checksum(conn, skb);
 	skb_set_owner_w(skb, sk);
 	skb->mark = sk->sk_mark;
+	/* A provisional connection of mode lossless tells no more than its other segments. */
+	rcu_read_lock();
+	leaves = nsr_gate_segment(conn, skb);
+	rcu_read_unlock();
+	if (!leaves) {
+		kfree_skb(skb);
+		return -ENOMEM;
+	}
 	return conn->orig_af_ops->queue_xmit(sk, skb, &inet_sk(sk)->cork.fl);
 }
 

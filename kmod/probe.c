@@ -96,6 +96,8 @@ void nsr_probe_renew(struct nsr_conn *conn)
 	if (conn->probe_gen == generation)
 		return;
 	conn->probe_gen = generation;
+	/* The other box has had it since: what was found out then is no more. */
+	conn->doomed = false;
 	memset(conn->probes, 0, sizeof(conn->probes));
 	conn->probe_tries = 0;
 	conn->probe_burst = 0;
@@ -146,7 +148,6 @@ static u64 look_at_shadow(struct nsr_conn *conn, u64 now)
 
 static u64 look_at(struct nsr_conn *conn, u64 now)
 {
-	nsr_probe_renew(conn);
 	if (conn->phase == TCP_NSR_PHASE_SHADOW)
 		return look_at_shadow(conn, now);
 	if (conn->phase != TCP_NSR_PHASE_PROVISIONAL)
@@ -168,8 +169,11 @@ static u64 visit(struct nsr_conn *conn, u64 now)
 	/* A segment may set it anew while this turn looks. */
 	WRITE_ONCE(conn->probe_due, NEVER);
 	/* While this turn waited for the lock, the application may have shut it down. */
-	if ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT) && !conn->silent && !conn->doomed)
-		next = look_at(conn, now);
+	if ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT) && !conn->silent) {
+		nsr_probe_renew(conn);
+		if (!conn->doomed)
+			next = look_at(conn, now);
+	}
 	doomed = conn->doomed && sk->sk_state != TCP_CLOSE;
 	if (next < READ_ONCE(conn->probe_due))
 		WRITE_ONCE(conn->probe_due, next);

@@ -72,6 +72,11 @@ static bool parse_addr_port(char *s, ip4_addr_t *addr, uint16_t *port, char sep)
 
 static void stack_up(void)
 {
+	/*
+	 * Debian's lwIP takes a frame from the TAP device into one buffer of its pool (592 bytes)
+	 * without looking at its length: what the far end is told as MSS follows from this.
+	 */
+	netif.mtu = 576;
 	netif_set_default(&netif);
 	netif_set_link_up(&netif);
 	netif_set_up(&netif);

@@ -69,7 +69,7 @@ help:
 #: make modules_install
 #: make check        install what is missing from Debian, then all tests
 #: make check-models the models of the rules with all their bounds: minutes, and some 6 GB
-#: make check-debug  the guest tests in the debug kernel
+#: make check-debug  the module's tests in the debug kernel: some two hours
 #: make demo         install what is missing from Debian, then the demonstration
 #: make bench        ratios, with and without tcp_nsr
 #: make install      daemon, library, headers, nsr-bgpd, manual pages; PREFIX=/usr/local DESTDIR=

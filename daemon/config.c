@@ -349,6 +349,7 @@ static int check_bounds(cfg_t *sec)
 	} bounds[] = {
 		{ "interval", 10, 60000, "10ms to 60s" }, { "settle", 1, 3600000, "1ms to 3600s" },
 		{ "segment-life", 1, 600000, "1ms to 600s" }, { "gap-bound", 1, 3600000, "1ms to 3600s" },
+		{ "commit-timeout", 100, 3600000, "100ms to 3600s" },
 	};
 	long ms;
 
@@ -390,11 +391,6 @@ static int check_group(cfg_t *cfg, cfg_opt_t *opt)
 	if (cfg_size(sec, "addresses") > TCP_NSR_MAX_ADDRS || cfg_size(sec, "rule") > TCP_NSR_MAX_RULES) {
 		complain(sec, "group %s is too large; expected at most %d addresses and %d rules", cfg_title(sec),
 			 TCP_NSR_MAX_ADDRS, TCP_NSR_MAX_RULES);
-		return -1;
-	}
-	if (parse_time_ms(cfg_getstr(sec, "commit-timeout")) < 100) {
-		complain(sec, "group %s: commit-timeout %s is too short; expected at least 100ms", cfg_title(sec),
-			 cfg_getstr(sec, "commit-timeout"));
 		return -1;
 	}
 	if (check_bounds(sec))

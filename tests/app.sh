@@ -23,11 +23,7 @@ app() {
 	spawn "$box" "$TOOLS/$program" --group edge --app "${APP_NAME:-app}" --socket "$PAIR/$box/run/app.sock" "$@" \
 		>"$PAIR/$box/app.log" 2>&1 </dev/null
 	APP_PID[$box]=$!
-	until_ok 30 listens "$box"
-}
-
-listens() {
-	[ -n "$(ip netns exec "$1-$$" ss -ltnH "sport = :$PORT")" ]
+	until_ok 30 listens "$box" 1
 }
 
 app_stop() {

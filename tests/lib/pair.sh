@@ -254,6 +254,11 @@ is_protected() {
 	ctl "$1" show 2>/dev/null | awk '$1 == "edge" { found = $4 == "protected" } END { exit !found }'
 }
 
+# listens BOX COUNT: so many sockets for the service's port
+listens() {
+	[ "$(ip netns exec "$1-$$" ss -ltnH "sport = :$PORT" | wc -l)" = "$2" ]
+}
+
 digest() {
 	ctl "$1" show --digest 2>/dev/null | awk '{ print $2 }'
 }

@@ -16,11 +16,7 @@ echo_start() {
 			--listen "$to" --gap "$PAIR_GAP" >>"$PAIR/$box/$app.log" 2>&1 </dev/null
 		APP_PID[$box]="${APP_PID[$box]:-} $!"
 	done
-	until_ok 30 attached "$box" && until_ok 30 echo_listens "$box"
-}
-
-echo_listens() {
-	[ "$(ip netns exec "$1-$$" ss -ltnH "sport = :$PORT" | wc -l)" = 2 ]
+	until_ok 30 attached "$box" && until_ok 30 listens "$box" 2
 }
 
 attached() {

@@ -126,7 +126,7 @@ static void names_line_and_words(void **state)
 	refuses(FILE_OF("\tmac-address = 01:00:5e:00:00:01\n" RULE), "10", "01:00:5e", "02:00:5e:10:00:01");
 	refuses(FILE_OF("\trule {\n\t\tmode = gainless\n"), "11", "gainless", "naive, adopt, lossless");
 	refuses(FILE_OF("\ton-standby-loss = stop\n" RULE), "10", "stop", "degrade, hold");
-	refuses(FILE_OF("\tcommit-timeout = 10ms\n" RULE), "14", "commit-timeout 10ms", "at least 100ms");
+	refuses(FILE_OF("\tcommit-timeout = 10ms\n" RULE), "14", "commit-timeout 10ms", "100ms to 3600s");
 	refuses(FILE_OF("\trule {\n\t\tlocal-port = 70000\n\t}\n"), "11", "70000", "1 to 65535");
 	refuses(FILE_OF("\trule {\n\t\tuser = nobody-at-all\n\t}\n"), "11", "nobody-at-all", "password database");
 	refuses(FILE_OF("\trule {\n\t\tremote = 10.0.0.0/33\n\t}\n"), "11", "10.0.0.0/33", "192.0.2.1/24");

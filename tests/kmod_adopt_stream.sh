@@ -1,27 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Takeovers in mid-stream over a path of 50 ms and 8 Mbit/s: at the end each byte of a stream has been at its place, or
+# Takeovers in mid-stream over a path of 50 ms: at the end each byte of a stream has been at its place, or
 # is named as missing. CONNS streams of BYTES run at a time and are caught by one death each at a point of
 # its own; KILLS points in the direction from the far end, a third of it in the other one. All of it is
 # drawn from NSR_SEED.
 
 . "$(dirname "$0")/lib/adopt.sh"
 
-: "${CONNS:=5}"
+: "${CONNS:=10}"
 : "${BYTES:=4194304}"
 if [ "$NSR_KERNEL" = debug ]; then
 	: "${KILLS:=10}"
 else
-	: "${KILLS:=20}"
+	: "${KILLS:=50}"
 fi
 
 # The rate leaves streams unfinished however late a poller sees them; small windows keep the queues short.
 path() {
-	local n
+	local n rate=$((CONNS * 1500))kbit
 
-	in_far tc qdisc add dev eth0 root netem delay 25ms rate 8mbit limit 10000 &&
-		in_sw tc qdisc add dev pfar root netem delay 25ms rate 8mbit limit 10000 || return 1
+	in_far tc qdisc add dev eth0 root netem delay 25ms rate $rate limit 10000 &&
+		in_sw tc qdisc add dev pfar root netem delay 25ms rate $rate limit 10000 || return 1
 	for n in far a b; do
 		in_$n sysctl -qw net.ipv4.tcp_rmem="4096 131072 262144" net.ipv4.tcp_wmem="4096 65536 262144"
 	done
@@ -103,13 +103,13 @@ starts() {
 	until_ok 120 one_is_larger $1 $point
 }
 
-one_is_larger() { [ "$(stat -c %s $W/$1.[0-9] 2>/dev/null | sort -n | tail -1)" -gt $2 ] 2>/dev/null; }
+one_is_larger() { [ "$(stat -c %s $W/$1.*[0-9] 2>/dev/null | sort -n | tail -1)" -gt $2 ] 2>/dev/null; }
 
 # Return: no stream has come to its end
 mid_stream() {
 	local f
 
-	for f in $W/$1.[0-9]; do
+	for f in $W/$1.*[0-9]; do
 		[ "$(size $f)" -lt $BYTES ] || { say "$f is complete at the kill"; return 1; }
 	done
 }
@@ -129,14 +129,16 @@ receive_and_die() {
 	starts a.dst far_pushes && record || return 1
 	for ((i = 1; i <= CONNS; i++)); do
 		vouched[i]=$(size $W/a.dst.$i)
-		nxt=$(line $i $W/record | of rcv_nxt)
-		[ "$nxt" -ge ${vouched[i]} ] || vouched[i]=$nxt
-		with_line $i rcv_vouched=${vouched[i]} snd_vouched="$(line $i $W/record | of write_seq)"
 	done
 	until_ok 60 larger $W/a.dst.$CONNS $((vouched[CONNS] + RANDOM))
 	a_dies
 	unacked || { say "nothing in flight at the kill:"; cat $W/unacked $W/ss; return 1; }
 	kill -9 $A_PID $(cat $W/pids) 2>/dev/null
+	for ((i = 1; i <= CONNS; i++)); do
+		nxt=$(line $i $W/record | of rcv_nxt)
+		[ "$nxt" -ge ${vouched[i]} ] || vouched[i]=$nxt
+		with_line $i rcv_vouched=${vouched[i]} snd_vouched="$(line $i $W/record | of write_seq)"
+	done
 	inject && takeover
 }
 
@@ -186,14 +188,14 @@ send_and_die() {
 		pump far pull $((i - 1)) far.dst.$i >/dev/null
 	done
 	starts far.dst a_pushes && record || return 1
-	for ((i = 1; i <= CONNS; i++)); do
-		with_line $i rcv_vouched="$(line $i $W/record | of rcv_nxt)" \
-			snd_vouched="$(line $i $W/record | of write_seq)"
-	done
 	until_ok 60 larger $W/far.dst.$CONNS $(($(size $W/far.dst.$CONNS) + RANDOM))
 	a_dies
 	mid_stream far.dst || return 1
 	kill -9 $A_PID $(cat $W/pids) 2>/dev/null
+	for ((i = 1; i <= CONNS; i++)); do
+		with_line $i rcv_vouched="$(line $i $W/record | of rcv_nxt)" \
+			snd_vouched="$(line $i $W/record | of write_seq)"
+	done
 	inject && monitor && takeover
 }
 

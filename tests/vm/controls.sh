@@ -38,7 +38,7 @@ ctl() {
 load="insmod \$0 && rmmod \$(basename \$0 .ko); exit 0"
 
 echo "TAP version 13"
-echo "1..15"
+echo "1..17"
 expect 0 '' "a clean command: green" -- $run -n -- true
 expect 7 '^so it said$' "a command's own status and words" -- $run -n -- sh -c 'echo so it said; exit 7'
 expect 0 '^in: 0$' "standard input closed: still works" -- \
@@ -61,8 +61,8 @@ expect 0 '^x$' "the host's files: writable in the guest, untouched outside" -- l
 expect 123 'no kernel "2.4": one of 6.1 6.12 debug' "a kernel that does not exist" -- \
 	$run -k 2.4 -- true
 
-# A QEMU whose first $1 guests die before they begin; or, as $2 says, in the midst: of a breakpoint that
-# memory no longer holds, of one that it does, of one after a warning.
+# A QEMU whose first $1 guests die before they begin, or hang there; or, as $2 says, in the midst: of a
+# breakpoint that memory no longer holds, of one that it does, of one after a warning.
 dying() {
 	local dies=$1 how=${2:-early}
 
@@ -76,23 +76,30 @@ dying() {
 		    file=\${BASH_REMATCH[2]}
 		    case \${BASH_REMATCH[1]} in
 		    console) cat "$out/console" >"\$file" ;;
-		    verdict) [ $how = early ] || echo begun >"\$file" ;;
+		    verdict) [[ $how = early || $how = hung ]] || echo begun >"\$file" ;;
 		    output) : >"\$file" ;;
 		    esac
 		done
+		[ $how != hung ] || exec sleep 1000
 	END
 	chmod +x "$out/bin/qemu-system-x86_64"
 	{
 		[ $how != warned ] || echo "[    1.60] WARNING: CPU: 1 PID: 1 at net/core/sock.c:1 x+0x1/0x2"
-		[ $how = early ] || echo "[    1.69] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
+		[[ $how = early || $how = hung ]] || echo "[    1.69] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
 		[ $how != there ] || echo "[    1.69] Code: f3 0f 1e fa 41 54 55 53 cc <90> e8 41"
 		[ $how = early ] || echo "[    1.69] Code: f3 0f 1e fa 41 54 55 53 66 <90> e8 41"
 		echo "[    1.70] Kernel panic - not syncing: Fatal exception in interrupt"
 	} >"$out/console"
 	PATH=$out/bin:$PATH NSR_VM_ACCEL=tcg $run -n -- sh -c 'echo so it said'
 }
+env_of() { local -x "${1?}"; "${@:2}"; }
 expect 0 'booting again' "a guest that dies before it begins is booted again" -- dying 2
 expect 122 'died without a verdict' "... but not for ever" -- dying 3
+# The real QEMU comes after the one that hangs, and is to have its time.
+expect 0 'hung before it began.*booting again' "so is one that hangs there" -- \
+	env_of NSR_VM_BOOT_SECONDS=60 dying 1 hung
+expect 121 'not begun with COMMAND within 3 seconds' "... but not for ever" -- \
+	env_of NSR_VM_BOOT_SECONDS=3 dying 3 hung
 expect 119 "the emulator's fault" "a breakpoint that is there no more: the emulator's fault" -- dying 1 stale
 expect 122 'died without a verdict' "... one that is there: not" -- dying 1 there
 expect 122 'died without a verdict' "... one after a warning: not" -- dying 1 warned

@@ -10,18 +10,23 @@
 
 : "${CONNS:=10}"
 : "${BYTES:=4194304}"
+: "${RATE:=1000}"	# kbit/s of each stream
 if [ "$NSR_KERNEL" = debug ]; then
 	: "${KILLS:=10}"
 else
 	: "${KILLS:=50}"
 fi
 
-# The rate leaves streams unfinished however late a poller sees them; small windows keep the queues short.
+# A stream's own rate leaves it unfinished however late a poller sees it; what is in flight fits the path.
 path() {
-	local n rate=$((CONNS * 1500))kbit
+	local n
 
-	in_far tc qdisc add dev eth0 root netem delay 25ms rate $rate limit 10000 &&
-		in_sw tc qdisc add dev pfar root netem delay 25ms rate $rate limit 10000 || return 1
+	for n in far a; do
+		in_$n tc qdisc add dev eth0 root fq maxrate ${RATE}kbit || return 1
+	done
+	for n in pfar pa pb; do
+		in_sw tc qdisc add dev $n root netem delay 25ms limit 10000 || return 1
+	done
 	for n in far a b; do
 		in_$n sysctl -qw net.ipv4.tcp_rmem="4096 131072 262144" net.ipv4.tcp_wmem="4096 65536 262144"
 	done
@@ -114,7 +119,7 @@ mid_stream() {
 	done
 }
 
-far_pushes() { pump far push $(($1 - 1)) src >/dev/null; }
+far_pushes() { ctl far push $(($1 - 1)) $W/src 0 >/dev/null; }
 a_pushes() { pump a push $1 src >>$W/pids; }
 
 # The far end streams; box a consumes, and dies at a random point. What its last transaction held is

@@ -201,7 +201,7 @@ dropped_on_standby() {
 }
 
 reset_on_settled() {
-	nsr role 1 active term 9 lease 600000 >/dev/null
+	nsr role 1 active term 9 lease 3600000 >/dev/null
 	until_ok 20 settled || return 1
 	ctl "$1.c" send 0 again >/dev/null
 	until_ok 30 hup "$1"
@@ -221,7 +221,7 @@ unsettled_drops() {
 		advmss=1460 >"$TMP/sh.out" 2>&1 </dev/null &
 	PIDS="$PIDS $!"
 	until_ok 20 grep -q injected=1 "$TMP/sh.out" || return 1
-	nsr role 1 active term 12 lease 600000 >/dev/null
+	nsr role 1 active term 12 lease 3600000 >/dev/null
 	ctl u.c send 0 are-you-there >/dev/null
 	until_ok 10 stat_above no_socket_drops 0 && ! settled && ! hup u || return 1
 	capture_stop u
@@ -271,7 +271,7 @@ until_ok 20 lapsed 1
 check "the lease lapsed: not one frame" silent lapsed
 check "... and they were counted" stat_above fenced_frames 8
 check "the keeper of the lease is killed: speaks before, mute after" keeper_killed
-nsr role 1 active term 4 lease 600000 >/dev/null
+nsr role 1 active term 4 lease 3600000 >/dev/null
 check "a new role: speaks again (control)" test "$(frames_of again)" -gt 4
 nsr mute 1 >/dev/null
 check "MUTE: not one frame" silent mute
@@ -280,7 +280,7 @@ conn_kill t
 
 wire2_create
 check "routed past the service device: not one packet of the group" test "$(past_frames p1)" = 0
-nsr role 1 active term 5 lease 600000 >/dev/null
+nsr role 1 active term 5 lease 3600000 >/dev/null
 check "... active (control)" test "$(past_frames p2)" -gt 3
 
 check "an orphan with data in flight lingers on (control)" orphaned_with_data
@@ -290,7 +290,7 @@ conn_kill o
 routed_group
 check "no MAC, address on lo: mute" test "$(routed_frames r1)" = 0
 check "... other addresses of the box are free (control)" test "$(frames r1 src host $VIP4)" -gt 0
-nsr role 1 active lease 600000 >/dev/null
+nsr role 1 active lease 3600000 >/dev/null
 check "... active (control)" test "$(routed_frames r2)" -gt 0
 group_down
 

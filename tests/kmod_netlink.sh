@@ -39,7 +39,7 @@ group_create() {
 group_keeps_role() {
 	local before after
 
-	nsr role 1 active term 1 lease 60000 >/dev/null
+	nsr role 1 active term 1 lease 3600000 >/dev/null
 	before=$(nsr group 1 | sed 's/ settled=.*//')
 	nsr group-set 1 dev svc mac $MAC addr $VIP4 settle 5000
 	after=$(nsr group 1 | sed 's/ settled=.*//')
@@ -73,7 +73,7 @@ role_answers() {
 	local gen
 
 	gen=$(nsr group 1 | field generation)
-	[ "$(nsr role 1 active term 5 owner 2 lease 60000)" = "generation=$((gen + 1))" ] &&
+	[ "$(nsr role 1 active term 5 owner 2 lease 3600000)" = "generation=$((gen + 1))" ] &&
 		nsr group 1 | grep -q "role=active term=5 owner=2 "
 }
 
@@ -121,7 +121,7 @@ held_kill() {
 }
 
 active_wants_late() {
-	nsr role 1 active term 10 lease 60000 >/dev/null
+	nsr role 1 active term 10 lease 3600000 >/dev/null
 	refused EBUSY "LATE" inject 1 $(record)
 	local status=$?
 
@@ -189,7 +189,7 @@ reloaded_after_adoption() {
 	until_ok 20 says r.l 1 before || return 1
 	nsr conns >"$TMP/record"
 	nsr mute 1 destroy >/dev/null && inject_held s4 $(cat "$TMP/record") || return 1
-	nsr role 1 active term 2 lease 600000 >/dev/null
+	nsr role 1 active term 2 lease 3600000 >/dev/null
 	until_ok 30 resumed || return 1
 	lasting >"$TMP/lasting"
 	! rmmod tcp_nsr 2>/dev/null && nsr group-del 1 flush && until_ok 20 rmmod tcp_nsr &&

@@ -137,7 +137,7 @@ nsr rule-set 1 2 rport $PORT
 conn_up idle box far $VIP4 $PORT
 check "a connection of a standby group is not protected" has_conns 0
 conn_kill idle
-nsr role 1 active lease 600000 >/dev/null
+nsr role 1 active lease 3600000 >/dev/null
 monitor ev
 conn_up other box far $VIP4 $OTHER
 check "a connection that no rule matches is not protected" has_conns 0

@@ -104,7 +104,7 @@ box_destroy() {
 group_up() {
 	nsr group-set 1 dev svc mac $MAC addr $VIP4 addr $VIP6 $GROUP_EXTRA &&
 		nsr rule-set 1 1 lport $PORT && nsr rule-set 1 2 rport $PORT &&
-		nsr role 1 active lease 600000 "$@" >/dev/null
+		nsr role 1 active lease 3600000 "$@" >/dev/null
 }
 
 group_down() {

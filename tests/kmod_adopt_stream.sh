@@ -86,11 +86,13 @@ all_ended() {
 	done
 }
 
-# Each connection's unacknowledged segments, as the far end has them
-unacked() {
+# The far end's sockets at this moment, for in_flight
+look() { in_far ss -tniHO 'dport = 5000' >$W/ss; }
+
+# Each connection's unacknowledged segments, as the far end had them. Return: there is one of each
+in_flight() {
 	local i port
 
-	in_far ss -tniHO 'dport = 5000' >$W/ss
 	for ((i = 1; i <= CONNS; i++)); do
 		port=$(line $i $W/record | of rport)
 		grep ":$port .*unacked:" $W/ss | grep -o 'unacked:[0-9]*' || echo none
@@ -134,17 +136,20 @@ receive_and_die() {
 	starts a.dst far_pushes && record || return 1
 	for ((i = 1; i <= CONNS; i++)); do
 		vouched[i]=$(size $W/a.dst.$i)
-	done
-	until_ok 60 larger $W/a.dst.$CONNS $((vouched[CONNS] + RANDOM))
-	a_dies
-	unacked || { say "nothing in flight at the kill:"; cat $W/unacked $W/ss; return 1; }
-	kill -9 $A_PID $(cat $W/pids) 2>/dev/null
-	for ((i = 1; i <= CONNS; i++)); do
 		nxt=$(line $i $W/record | of rcv_nxt)
 		[ "$nxt" -ge ${vouched[i]} ] || vouched[i]=$nxt
 		with_line $i rcv_vouched=${vouched[i]} snd_vouched="$(line $i $W/record | of write_seq)"
 	done
-	inject && takeover
+	inject || return 1
+	until_ok 60 larger $W/a.dst.$CONNS $((vouched[CONNS] + RANDOM))
+	die && takeover && in_flight || { say "nothing in flight at the kill:"; cat $W/unacked $W/ss; return 1; }
+}
+
+# Soon afterwards comes the takeover: the far end's pauses double, and what proves a gap are four of them.
+die() {
+	a_dies
+	look
+	kill -9 $A_PID $(cat $W/pids) 2>/dev/null || :
 }
 
 # Return: whether b's parts fit behind the vouched parts and what is named as missing.
@@ -193,15 +198,13 @@ send_and_die() {
 		pump far pull $((i - 1)) far.dst.$i >/dev/null
 	done
 	starts far.dst a_pushes && record || return 1
-	until_ok 60 larger $W/far.dst.$CONNS $(($(size $W/far.dst.$CONNS) + RANDOM))
-	a_dies
-	mid_stream far.dst || return 1
-	kill -9 $A_PID $(cat $W/pids) 2>/dev/null
 	for ((i = 1; i <= CONNS; i++)); do
 		with_line $i rcv_vouched="$(line $i $W/record | of rcv_nxt)" \
 			snd_vouched="$(line $i $W/record | of write_seq)"
 	done
-	inject && monitor && takeover
+	inject && monitor || return 1
+	until_ok 60 larger $W/far.dst.$CONNS $(($(size $W/far.dst.$CONNS) + RANDOM))
+	die && takeover && mid_stream far.dst
 }
 
 reset_named() { event event=del cause=3 id="$(line $1 $W/record | of id)"; }
@@ -252,7 +255,8 @@ planned() {
 	kill -9 $in
 	with rcv_vouched=$(size $W/a.dst) snd_vouched=$(field write_seq $W/record) \
 		flags=$(($(field flags $W/record) | 128))
-	unacked || { say "nothing in flight at the switchover"; return 1; }
+	look
+	in_flight || { say "nothing in flight at the switchover"; return 1; }
 	inject && in_a $TOOL mute 1 >/dev/null && a_dies && takeover && resumed || return 1
 	stat_is b adopted_handover 1 || return 1
 	ctl b pull 0 $W/b.dst >/dev/null

@@ -81,6 +81,7 @@ bool nsr_adopt_by_age(const struct nsr_conn *conn, u64 now)
 void nsr_adopt_doom(struct nsr_conn *conn, u8 cause)
 {
 	conn->doomed = true;
+	conn->doomed_reign = READ_ONCE(conn->group->active_since);
 	conn->close_cause = cause;
 	if (cause == TCP_NSR_CLOSE_BROKEN)
 		nsr_stat_inc(conn->group, TCP_NSR_A_STAT_BROKEN);

@@ -403,6 +403,9 @@ static int set_shadow(struct nsr_conn *conn, struct nlattr **tb, struct netlink_
 	if (tb[TCP_NSR_A_CONN_FLAGS])
 		conn->rec.flags = (conn->rec.flags & ~LATER_FLAGS) |
 				  (nla_get_u32(tb[TCP_NSR_A_CONN_FLAGS]) & LATER_FLAGS);
+	/* In mode naive only this says that there is something to look at. */
+	if (nsr_group_is_active(conn->group))
+		nsr_probe_soon(conn);
 	return 0;
 }
 

@@ -250,6 +250,7 @@ struct nsr_conn {
 	bool quiet;				/* not writable, no keepalive; see shadow.c */
 	bool silent;				/* closed by order: whatever it emits goes nowhere */
 	bool doomed;				/* to be reset by the probe work; close_cause says why */
+	u64 doomed_reign;			/* the group's active_since then */
 	bool linger_was;			/* SO_LINGER before the shadow */
 	unsigned long linger_time;
 	struct nsr_probe probes[NSR_PROBE_RING];

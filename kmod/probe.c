@@ -96,8 +96,11 @@ void nsr_probe_renew(struct nsr_conn *conn)
 	if (conn->probe_gen == generation)
 		return;
 	conn->probe_gen = generation;
-	/* The other box has had it since: what was found out then is no more. */
-	conn->doomed = false;
+	/* In another reign the other box may have had it since: what was found out then is no more. */
+	if (conn->doomed && conn->doomed_reign != READ_ONCE(conn->group->active_since)) {
+		conn->doomed = false;
+		conn->close_cause = 0;
+	}
 	memset(conn->probes, 0, sizeof(conn->probes));
 	conn->probe_tries = 0;
 	conn->probe_burst = 0;

@@ -176,6 +176,11 @@ static int send_segment(struct nsr_conn *conn, u32 seq, u32 tsval, unsigned int 
 	th->ack = 1;
 	th->psh = !!len;
 	th->window = htons(window_field(conn));
+	/* As the stack does where it tells a window: what was told is rounded. */
+	if (conn->phase != TCP_NSR_PHASE_SHADOW) {
+		tp->rcv_wup = tp->rcv_nxt;
+		tp->rcv_wnd = (u32)ntohs(th->window) << tp->rx_opt.rcv_wscale;
+	}
 	if (ts) {
 		recent = conn->phase == TCP_NSR_PHASE_SHADOW ? conn->cur.ts_recent :
 							       tp->rx_opt.ts_recent;

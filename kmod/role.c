@@ -203,6 +203,7 @@ static int role_check(const struct nsr_group *g, const struct nsr_role_req *req,
 int nsr_role_set(struct nsr_group *g, struct nsr_role_req *req, struct netlink_ext_ack *extack)
 {
 	const struct nsr_group_cfg *cfg;
+	bool new_reign = false;
 	u64 now;
 	int err;
 
@@ -219,12 +220,13 @@ int nsr_role_set(struct nsr_group *g, struct nsr_role_req *req, struct netlink_e
 		if (g->role != TCP_NSR_ROLE_ACTIVE || lapsed(g, now)) {
 			rcu_read_lock();
 			cfg = rcu_dereference(g->cfg);
-			g->active_since = now;
+			WRITE_ONCE(g->active_since, now);
 			g->settle_until = now + (u64)cfg->settle_ms * NSEC_PER_MSEC;
 			rcu_read_unlock();
 			WRITE_ONCE(g->settled, false);
 			WRITE_ONCE(g->frozen, false);
 			g->lapse_reported = false;
+			new_reign = true;
 		}
 		WRITE_ONCE(g->lease_until, req->lease_until);
 	} else {
@@ -238,6 +240,9 @@ int nsr_role_set(struct nsr_group *g, struct nsr_role_req *req, struct netlink_e
 	trace_nsr_role(g);
 	spin_unlock_bh(&g->role_lock);
 
+	/* Those that were to be reset in an earlier reign are shadows again. */
+	if (new_reign)
+		nsr_group_exempt_clear(g);
 	nsr_group_recount(g->ns);
 	nsr_group_check_settled(g);
 	nsr_role_apply(g);

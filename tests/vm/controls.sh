@@ -97,7 +97,7 @@ expect 0 'booting again' "a guest that dies before it begins is booted again" --
 expect 122 'died without a verdict' "... but not for ever" -- dying 3
 # The real QEMU comes after the one that hangs, and is to have its time.
 expect 0 'hung before it began.*booting again' "so is one that hangs there" -- \
-	env_of NSR_VM_BOOT_SECONDS=60 dying 1 hung
+	env_of NSR_VM_BOOT_SECONDS=100 dying 1 hung
 expect 121 'not begun with COMMAND within 3 seconds' "... but not for ever" -- \
 	env_of NSR_VM_BOOT_SECONDS=3 dying 3 hung
 expect 119 "the emulator's fault" "a breakpoint that is there no more: the emulator's fault" -- dying 1 stale

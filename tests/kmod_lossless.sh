@@ -52,7 +52,8 @@ gate_goes_on() {
 # Nor do questions pass it: an old copy of what is in flight brings RCV.NXT beyond the gate, and is no
 # proof, so a provisional connection asks. (With timestamps PAWS drops the copy.)
 questions_keep_to_the_gate() {
-	in_far sysctl -qw net.ipv4.tcp_timestamps=0 && up && far_says 10 && gate 10 && until_ok 10 far_has_acks && record || return 1
+	in_far sysctl -qw net.ipv4.tcp_timestamps=0 && up && far_says 10 && gate 10 &&
+		until_ok 10 far_has_acks && record || return 1
 	with rcv_vouched=10 snd_vouched=0
 	inject && a_dies && in_b nft -f - <<-END || return 1
 		table ip deaf {
@@ -65,11 +66,11 @@ questions_keep_to_the_gate() {
 	ctl far send 0 more >/dev/null
 	takeover && provisional && capture c tcp || return 1
 	forge seq "$(seq_rcv 10)" ack "$(seq_snd 0)" len 4
-	resumed && on_b rcv_nxt 14 && asked_since c && told_is c 10
+	resumed && on_b rcv_nxt 14 && until_ok 10 asked c && told_is c 10
 }
 
-# asked_since NAME: one byte of old data
-asked_since() { until_ok 10 eval 'segments '"$1"' | grep -q " 1 [^ ]* 0\$"'; }
+# asked NAME: one byte of old data
+asked() { segments "$1" | grep -q ' 1 [^ ]* 0$'; }
 
 # ---- sending ----
 

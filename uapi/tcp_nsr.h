@@ -10,8 +10,11 @@
  * otherwise.
  *
  * Rights: every command that sets something, CONN_GET, and the event group need CAP_NET_ADMIN in the
- * network namespace's user namespace; the family works in the initial user namespace only. Every
+ * network namespace's user namespace; the family works in the initial user namespace only (EPERM). A
  * refusal carries an extended ACK that names the thing and the remedy.
+ *
+ * Errors of every command, not repeated below: EINVAL: an attribute is missing, unknown or malformed;
+ * ERANGE: a number or a length is out of its range; ENOENT: no such group, rule or connection; ENOMEM.
  *
  * A connection record (TCP_NSR_A_CONN, nested) is one set of attributes everywhere: in the events of
  * the active's kernel, on the sync link, in CONN_INJECT on the standby.
@@ -39,25 +42,29 @@
  *
  * @TCP_NSR_CMD_INFO_GET: do: schema, limits, counts, EVENT_SEQ of the namespace.
  * @TCP_NSR_CMD_NS_SET: do: MAX_CONNS, MAX_SHADOWS, CURSOR_INTERVAL_MS, each optional.
- * @TCP_NSR_CMD_GROUP_SET: do: creates or changes group GROUP_ID: IFINDEX, MAC, ADDRS, the *_MS bounds,
- *	PROBE_RATE. A new group has role STANDBY (mute) and generation 1. Changing never touches the role.
- *	Errors: EINVAL (missing or malformed attribute), ENODEV, EBUSY (address or MAC in another group).
+ * @TCP_NSR_CMD_GROUP_SET: do: creates or changes group GROUP_ID: ADDRS (needed), IFINDEX (needed with MAC), MAC,
+ *	the *_MS bounds, PROBE_RATE, ON_DEATH; what is absent gets its default. A new group has role STANDBY (mute) and
+ *	generation 1. Changing never touches the role. ENODEV: no device IFINDEX; EBUSY: an address, or the MAC on
+ *	this device, is another group's; EOPNOTSUPP: a kernel without CONFIG_NETFILTER_EGRESS.
  * @TCP_NSR_CMD_GROUP_DEL: do: GROUP_ID. EBUSY, with their number, while it has connections or shadows,
  *	unless FLUSH is given: then protected connections become ordinary, and shadows are closed silently.
- * @TCP_NSR_CMD_GROUP_GET: do with GROUP_ID, dump without. Answers with configuration, role, lease and
- *	counters.
+ * @TCP_NSR_CMD_GROUP_GET: do with GROUP_ID, dump without. Answers with configuration, role, lease,
+ *	NUM_CONNS, NUM_SHADOWS and STATS, all of the group.
  * @TCP_NSR_CMD_ROLE_SET: do: GROUP_ID, ROLE, TERM, TERM_OWNER, LEASE_UNTIL (role ACTIVE only), GENERATION
  *	expected. One store for the whole group, whatever the number of shadows. The answer carries the
- *	new GENERATION. ESTALE: other generation; ETIME: LEASE_UNTIL is past; EINVAL: TERM lower than the
- *	group's.
+ *	new GENERATION. ESTALE: other generation; ETIME: LEASE_UNTIL is past; EINVAL also: TERM lower than the
+ *	group's, or LEASE_UNTIL with role STANDBY.
  * @TCP_NSR_CMD_LEASE_SET: do: GROUP_ID, LEASE_UNTIL, GENERATION. ESTALE: other generation; ETIME: the lease
  *	has lapsed, or LEASE_UNTIL is past; EPERM: the role is mute.
- * @TCP_NSR_CMD_MUTE: do: GROUP_ID. Role becomes STANDBY, generation + 1, effective for the very next
- *	frame. Needs no daemon. DESTROY given: the group's protected connections are destroyed silently.
+ * @TCP_NSR_CMD_MUTE: do: GROUP_ID. Role becomes STANDBY, generation + 1 (also if it was STANDBY),
+ *	effective for the very next frame. The answer carries the new GENERATION. DESTROY given: the group's
+ *	connections, but for shadows, are destroyed silently.
  * @TCP_NSR_CMD_READY_SET: do: GROUP_ID, any of READY_UNTIL, GATES_OPEN, EPOCH: kept for a restarted daemon.
+ *	GATES_OPEN also opens and closes the gates of the group's lossless connections.
  * @TCP_NSR_CMD_FREEZE: do: GROUP_ID, FROZEN 1 or 0. While frozen, inbound segments of the group's
- *	protected connections are dropped (the far end repeats them): planned switchover.
- * @TCP_NSR_CMD_RULE_SET: do: GROUP_ID, RULE (nested). Upsert by RULE_ID.
+ *	protected connections are dropped (the far end repeats them): planned switchover. A new reign thaws.
+ * @TCP_NSR_CMD_RULE_SET: do: GROUP_ID, RULE (nested): ID, MODE, and LPORT or RPORT are needed. Upsert by ID.
+ *	ENOSPC: the group has TCP_NSR_MAX_RULES.
  * @TCP_NSR_CMD_RULE_DEL: do: GROUP_ID, RULE with ID. Connections that it matched stay protected.
  * @TCP_NSR_CMD_RULE_GET: dump, GROUP_ID optional.
  * @TCP_NSR_CMD_CONN_GET: do: CONN with ID, or with the 4-tuple; dump: GROUP_ID optional. Positions and
@@ -65,21 +72,24 @@
  *	each message carries EVENT_SEQ: events up to it are in the dump.
  * @TCP_NSR_CMD_CONN_INJECT: do: GROUP_ID, FD, CONN. FD is a fresh (TCP_CLOSE) TCP socket of the record's
  *	family in the caller's namespace; it becomes a shadow. The group must not be ACTIVE, unless LATE is given
- *	(a shadow made after the role flip; it is solicited at once). EEXIST: the 4-tuple is taken; ENOSPC: cap
- *	reached; EBADF, ENOTSOCK, EPROTOTYPE, EISCONN: not such a socket.
- * @TCP_NSR_CMD_CONN_SET: do: CONN with ID and any of the cursors, vouched positions, GAP, FLAGS (EXACT). On a
- *	shadow: what it will adopt by. A message may carry several CONN attributes: all are tried, the
- *	first error is returned.
+ *	(a shadow made after the role flip; it is solicited at once): EBUSY. EEXIST: the 4-tuple or the ID is
+ *	taken; EADDRINUSE: another socket has LPORT for itself; ENOSPC: MAX_SHADOWS reached; EBADF, ENOTSOCK: FD is no
+ *	socket; EPROTOTYPE: not TCP, or of another family or namespace; EISCONN, EPROTO: not fresh; EOPNOTSUPP: this
+ *	kernel or this kind of socket cannot carry the record; ESHUTDOWN: the module is being unloaded.
+ * @TCP_NSR_CMD_CONN_SET: do: CONN with ID and any of the cursors, STATE, vouched positions, FLAGS (EXACT, RCV_FIN,
+ *	UNPROTECTED): what a shadow will adopt by, EALREADY once it is none; GAP at any time; GATE, GATE_OPEN of a
+ *	lossless connection, EALREADY while it is a shadow. A message may carry several CONN attributes: all are
+ *	tried, the first error is returned.
  * @TCP_NSR_CMD_CONN_DEL: do: CONN with ID. A shadow is closed silently; a protected connection becomes an
  *	ordinary one (RESET given: it is reset towards the far end).
  * @TCP_NSR_CMD_FLUSH: do: GROUP_ID optional: as GROUP_DEL FLUSH, but the group stays.
  * @TCP_NSR_CMD_CONN_ADD_NTF: a connection became protected: EVENT_SEQ, GROUP_ID, CONN (whole record).
  * @TCP_NSR_CMD_CONN_CHANGE_NTF: cursors, TCP state, or adoption state changed: EVENT_SEQ, GROUP_ID and one
- *	or more CONN with ID and what changed. Adoption carries PHASE, ADOPTED_BY, RCV_NXT, SND_UNA,
- *	MISSING_*, UNCERTAIN_*.
+ *	or more CONN with ID and what changed. Adoption carries PHASE, ADOPTED_BY, the cursors,
+ *	*_MISSING, *_UNCERTAIN.
  * @TCP_NSR_CMD_CONN_DEL_NTF: a protected connection or a shadow ended: EVENT_SEQ, GROUP_ID, CONN with ID,
- *	4-tuple, PHASE, CLOSE_CAUSE, and for a gap MISSING_* / UNCERTAIN_*.
- * @TCP_NSR_CMD_GROUP_NTF: lease lapsed, group settled, role changed: EVENT_SEQ, GROUP_ID, REASON (enum
+ *	4-tuple, PHASE, CLOSE_CAUSE, and for a gap ADOPTED_BY, *_MISSING, *_UNCERTAIN.
+ * @TCP_NSR_CMD_GROUP_NTF: role set, lease lapsed, group settled, application died: EVENT_SEQ, GROUP_ID, REASON (enum
  *	tcp_nsr_group_reason), ROLE, TERM, TERM_OWNER, GENERATION, SETTLED.
  */
 enum tcp_nsr_cmd {
@@ -254,10 +264,10 @@ enum tcp_nsr_a_rule {
 	TCP_NSR_A_RULE_LADDR,		/* 4 or 16 bytes; absent: any address of the group */
 	TCP_NSR_A_RULE_LPORT,		/* be16; absent or 0: any. LPORT or RPORT is needed */
 	TCP_NSR_A_RULE_RADDR,		/* 4 or 16 bytes, prefix with RADDR_LEN; absent: any */
-	TCP_NSR_A_RULE_RADDR_LEN,	/* u8: prefix length in bits */
+	TCP_NSR_A_RULE_RADDR_LEN,	/* u8: prefix length in bits; absent: all of RADDR */
 	TCP_NSR_A_RULE_RPORT,		/* be16; absent or 0: any */
 	TCP_NSR_A_RULE_IFINDEX,		/* u32: bound device or VRF; absent: any */
-	TCP_NSR_A_RULE_MODE,		/* u8: enum tcp_nsr_mode */
+	TCP_NSR_A_RULE_MODE,		/* u8: enum tcp_nsr_mode; needed */
 	TCP_NSR_A_RULE_GAP,		/* u8: enum tcp_nsr_gap, RESET or REPORT; absent: RESET */
 
 	__TCP_NSR_A_RULE_MAX,
@@ -272,7 +282,7 @@ enum tcp_nsr_a_stat {
 	TCP_NSR_A_STAT_CONNS_CLOSED,
 	TCP_NSR_A_STAT_CONNS_REFUSED_CAP,	/* MAX_CONNS reached */
 	TCP_NSR_A_STAT_CONNS_REFUSED_NOMEM,
-	TCP_NSR_A_STAT_CONNS_REFUSED_KIND,	/* MPTCP subflow, TCP-AO, TCP Fast Open, TCP_REPAIR, ULP in use */
+	TCP_NSR_A_STAT_CONNS_REFUSED_KIND,	/* MPTCP subflow, TCP-AO, TCP Fast Open, ULP in use; lossless: no gate for its operations */
 	TCP_NSR_A_STAT_INJECTED,
 	TCP_NSR_A_STAT_PROBES,			/* solicitation segments sent */
 	TCP_NSR_A_STAT_ADOPTED_DSACK,
@@ -325,10 +335,10 @@ enum tcp_nsr_attr {
 	TCP_NSR_A_MAC,			/* 6 bytes; absent: lease checked by address on every device */
 	TCP_NSR_A_ADDRS,		/* nested list of TCP_NSR_A_ADDR; replaces the former */
 	TCP_NSR_A_ADDR,			/* 4 or 16 bytes */
-	TCP_NSR_A_SETTLE_MS,		/* u32: longest drop-not-reset on an active; default 60000 */
-	TCP_NSR_A_SEGMENT_LIFE_MS,	/* u32: longest life of a segment in this network; default 5000 */
-	TCP_NSR_A_GAP_BOUND_MS,		/* u32: silence after which a receive position is uncertain; default 120000 */
-	TCP_NSR_A_PROBE_RATE,		/* u32: solicitations per second over the group; default 20000 */
+	TCP_NSR_A_SETTLE_MS,		/* u32: longest drop-not-reset on an active; 1…3600000, default 60000 */
+	TCP_NSR_A_SEGMENT_LIFE_MS,	/* u32: longest life of a segment in this network; 1…600000, default 5000 */
+	TCP_NSR_A_GAP_BOUND_MS,		/* u32: silence after which a receive position is uncertain; 1…3600000, default 120000 */
+	TCP_NSR_A_PROBE_RATE,		/* u32: solicitations per second over the group; 1…10000000, default 20000 */
 	TCP_NSR_A_ROLE,			/* u8: enum tcp_nsr_role */
 	TCP_NSR_A_TERM,			/* u64 */
 	TCP_NSR_A_TERM_OWNER,		/* u32: node id */

@@ -50,6 +50,7 @@ install:
 	@$(MAKE) --no-print-directory -C examples/bgp install
 	@install -D -m 644 uapi/tcp_nsr.h $(DESTDIR)$(PREFIX)/include/linux/tcp_nsr.h
 	@install -D -m 644 uapi/nsr_app.h $(DESTDIR)$(PREFIX)/include/linux/nsr_app.h
+	@install -D -m 644 Documentation/operations.md $(DESTDIR)$(PREFIX)/share/doc/nsrd/operations.md
 
 modules_install:
 	@$(MAKE) --no-print-directory -C kmod install $(if $(KDIR),KDIR=$(abspath $(KDIR)))
@@ -72,7 +73,8 @@ help:
 #: make check-debug  the module's tests in the debug kernel: some two hours
 #: make demo         install what is missing from Debian, then the demonstration
 #: make bench        ratios, with and without tcp_nsr
-#: make install      daemon, library, headers, nsr-bgpd, manual pages; PREFIX=/usr/local DESTDIR=
+#: make install      daemon, unit file, library, headers, nsr-bgpd, manual pages, operations.md;
+#:                   PREFIX=/usr/local DESTDIR=
 #: make clean        what was compiled; "make distclean" also the fetched kernels
 
 .PHONY: all daemon lib examples tools modules check check-models check-debug demo bench deps \

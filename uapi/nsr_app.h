@@ -31,7 +31,9 @@
  * @NSR_APP_HELLO: C, first: SCHEMA_MAJOR, SCHEMA_MINOR, GROUP, APP. Peer credentials decide whether it may.
  * @NSR_APP_WELCOME: S: GROUP_ID, ROLE, TERM. Then what the role brings. It comes when the box knows its role, which
  *	after a restart of nsrd may take a while: a box that is mute and keeps its sockets.
- * @NSR_APP_REFUSED: S: ERRNO, TEXT. Final: nsrd closes. EACCES, ENOENT, EPROTO, EBUSY (the name is attached).
+ * @NSR_APP_REFUSED: S: ERRNO, TEXT. Final: nsrd closes. EACCES (no rule allows this user), ENOENT
+ *	(no such group), EBUSY (the name is attached), EPROTO (another version, or a message that breaks a rule), ENOSPC
+ *	(the store cannot take a snapshot), ETIMEDOUT (no HELLO).
  * @NSR_APP_ROLE: S: ROLE, TERM, DEADLINE_MS (LEAVING only).
  * @NSR_APP_SNAPSHOT: S to the application of an active: send everything, as TXN with SNAPSHOT set; EPOCH is
  *	to be echoed in SNAPSHOT_DONE.

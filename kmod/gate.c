@@ -62,7 +62,7 @@ static const struct gate_set *set_of_sock(const struct sock *sk)
 	for (i = 0; i < NR_SETS && !set; i++)
 		if (smp_load_acquire(&sets[i].orig) &&
 		    sets[i].ops.net_header_len == ops->net_header_len &&
-		    sets[i].ops.sockaddr_len == ops->sockaddr_len)
+		    sets[i].ops.setsockopt == ops->setsockopt)
 			set = &sets[i];
 	return set;
 }

@@ -39,7 +39,7 @@ static void learn(struct net *net)
 	tcp_sk(sk)->repair = 1;
 	release_sock(sk);
 	ipv6_addr_set_v4mapped(htonl(INADDR_LOOPBACK), &to.sin6_addr);
-	if (!kernel_connect(sock, (struct sockaddr *)&to, sizeof(to), 0)) {
+	if (!kernel_connect(sock, (struct sockaddr_unsized *)&to, sizeof(to), 0)) {
 		lock_sock(sk);
 		if (inet_csk(sk)->icsk_af_ops != fresh) {
 			mapped_backlog_rcv = sk->sk_backlog_rcv;

@@ -324,7 +324,7 @@ static void set_options(const struct nsr_record *rec, struct sock *sk)
 	/* No PAWS on a shadow: what is too old for it is looked at by the hook. */
 	tp->rx_opt.ts_recent = 0;
 	tp->rx_opt.ts_recent_stamp = 0;
-	tp->ecn_flags = rec->flags & TCP_NSR_CONN_F_ECN ? TCP_ECN_OK : 0;
+	tp->ecn_flags = rec->flags & TCP_NSR_CONN_F_ECN ? NSR_TCP_ECN_OK : 0;
 #ifdef NSR_HAVE_TCP_USEC_TS
 	tp->tcp_usec_ts = !!(rec->flags & TCP_NSR_CONN_F_USEC_TS);
 #endif

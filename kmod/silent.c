@@ -67,6 +67,7 @@ void nsr_silent_destroy(struct sock *sk, int err)
 	tcp_abort(sk, err);
 
 	lock_sock(sk);
+#ifdef NSR_HAVE_TCP_DONE
 	/* Older kernels leave a socket that its application has closed already as it is. */
 	if (sk->sk_state != TCP_CLOSE && sock_flag(sk, SOCK_DEAD)) {
 		local_bh_disable();
@@ -75,6 +76,7 @@ void nsr_silent_destroy(struct sock *sk, int err)
 		bh_unlock_sock(sk);
 		local_bh_enable();
 	}
+#endif
 	if (silent && icsk->icsk_af_ops == silent)
 		WRITE_ONCE(icsk->icsk_af_ops, orig);
 	release_sock(sk);

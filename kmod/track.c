@@ -82,7 +82,7 @@ void nsr_record_capture(struct nsr_record *rec, struct sock *sk)
 		     (tcp_is_sack(tp) ? TCP_NSR_CONN_F_SACK : 0) |
 		     (tp->rx_opt.tstamp_ok ? TCP_NSR_CONN_F_TSTAMP : 0) |
 		     (tp->rx_opt.wscale_ok ? TCP_NSR_CONN_F_WSCALE : 0) |
-		     (tp->ecn_flags & TCP_ECN_OK ? TCP_NSR_CONN_F_ECN : 0) |
+		     (nsr_tcp_has_ecn(tp) ? TCP_NSR_CONN_F_ECN : 0) |
 		     (nsr_tcp_usec_ts(tp) ? TCP_NSR_CONN_F_USEC_TS : 0);
 	if (sk->sk_family == AF_INET6 && rec->family == AF_INET)
 		rec->flags |= TCP_NSR_CONN_F_V4MAPPED;

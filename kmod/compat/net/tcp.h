@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * tcp_nsr compat: TSval in microseconds and TCP-AO are not on every kernel.
+ * tcp_nsr compat: TSval in microseconds, TCP-AO and Accurate ECN are not on every kernel.
  */
 #ifndef _TCP_NSR_COMPAT_NET_TCP_H
 #define _TCP_NSR_COMPAT_NET_TCP_H
@@ -32,6 +32,24 @@ static inline bool nsr_tcp_has_ao(const struct tcp_sock *tp)
 	return false;
 #endif
 }
+
+/*
+ * Classic ECN (RFC 3168). Accurate ECN (RFC 9768) counts marks from the handshake on, which no other box can
+ * go on with: such a connection is taken over without ECN.
+ */
+#ifdef NSR_HAVE_ACCECN
+#define NSR_TCP_ECN_OK	TCP_ECN_MODE_RFC3168
+static inline bool nsr_tcp_has_ecn(const struct tcp_sock *tp)
+{
+	return tcp_ecn_mode_rfc3168(tp);
+}
+#else
+#define NSR_TCP_ECN_OK	TCP_ECN_OK
+static inline bool nsr_tcp_has_ecn(const struct tcp_sock *tp)
+{
+	return tp->ecn_flags & TCP_ECN_OK;
+}
+#endif
 
 /* tcp_mstamp_refresh(): what the stack does when a segment, a timer or an application comes */
 static inline void nsr_tcp_refresh(struct tcp_sock *tp)

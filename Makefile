@@ -38,9 +38,6 @@ check-debug: deps
 demo: deps
 	@scripts/demo/run
 
-bench: deps
-	@$(MAKE) --no-print-directory -C tests/bench bench
-
 deps:
 	@scripts/deps
 
@@ -72,10 +69,9 @@ help:
 #: make check-models the models of the rules with all their bounds: minutes, and some 6 GB
 #: make check-debug  the module's tests in the debug kernel: some two hours
 #: make demo         install what is missing from Debian, then the demonstration
-#: make bench        ratios, with and without tcp_nsr
 #: make install      daemon, unit file, library, headers, nsr-bgpd, manual pages, operations.md;
 #:                   PREFIX=/usr/local DESTDIR=
 #: make clean        what was compiled; "make distclean" also the fetched kernels
 
-.PHONY: all daemon lib examples tools modules check check-models check-debug demo bench deps \
+.PHONY: all daemon lib examples tools modules check check-models check-debug demo deps \
 	install modules_install clean distclean help

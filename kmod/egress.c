@@ -205,8 +205,12 @@ static void reattach(struct nsr_group *g, struct net_device *dev)
 	}
 	old = rcu_dereference_protected(g->cfg, lockdep_is_held(&g->ns->lock));
 	cfg = kmemdup(old, struct_size(old, addrs, old->nr_addrs), GFP_KERNEL);
-	if (!cfg)
+	if (!cfg) {
+		/* The fence stands; what is asked for by number goes astray until GROUP_SET says it anew. */
+		pr_err("tcp_nsr: group %u: no memory to note that %s is interface %d now\n", g->id,
+		       dev->name, dev->ifindex);
 		return;
+	}
 	cfg->ifindex = dev->ifindex;
 	rcu_assign_pointer(g->cfg, cfg);
 	kfree_rcu(old, rcu);

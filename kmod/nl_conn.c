@@ -269,6 +269,28 @@ static int check_room(struct nsr_net *ns, u64 id, struct netlink_ext_ack *extack
 	return 0;
 }
 
+/* All of it has been looked at before: what can still go wrong came in between. */
+static void name_race(int err, struct netlink_ext_ack *extack)
+{
+	switch (err) {
+	case -ENOENT:
+		NL_SET_ERR_MSG(extack, "tcp_nsr: the group was deleted meanwhile");
+		break;
+	case -EEXIST:
+		NL_SET_ERR_MSG(extack, "tcp_nsr: another connection with this ID, or this socket, came meanwhile");
+		break;
+	case -ENOSPC:
+		NL_SET_ERR_MSG(extack, "tcp_nsr: MAX_SHADOWS reached meanwhile: raise it by NS_SET");
+		break;
+	case -ESHUTDOWN:
+		NL_SET_ERR_MSG(extack, "tcp_nsr: the module is being unloaded");
+		break;
+	default:
+		NL_SET_ERR_MSG(extack, "tcp_nsr: no memory for one more shadow");
+		break;
+	}
+}
+
 static int inject_sock(struct nsr_conn *conn, struct socket *sock, struct netlink_ext_ack *extack)
 {
 	struct nsr_net *ns = conn->ns;
@@ -282,6 +304,8 @@ static int inject_sock(struct nsr_conn *conn, struct socket *sock, struct netlin
 	if (!err) {
 		made = true;
 		err = nsr_conn_publish(conn);
+		if (err)
+			name_race(err, extack);
 	}
 	/* The role may have turned since: its probes have begun without this one. */
 	if (!err && nsr_group_is_active(conn->group) && conn->phase == TCP_NSR_PHASE_SHADOW)

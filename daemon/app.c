@@ -59,27 +59,53 @@ bool app_is_active(const struct app_group *ag)
 	return ag->role == NSR_ROLE_ACTIVE || ag->role == NSR_ROLE_LEAVING;
 }
 
-static bool was_seen(const struct app_group *ag, const char *name)
+static struct app_name *seen(const struct app_group *ag, const char *name)
 {
 	struct app_name *n;
 
 	list_for_each(n, &ag->seen, node)
 		if (!strcmp(n->name, name))
-			return true;
-	return false;
+			return n;
+	return NULL;
 }
 
-static void mark_seen(struct app_group *ag, const char *name)
+static struct app_name *mark_seen(struct app_group *ag, const char *name)
 {
-	struct app_name *n;
+	struct app_name *n = seen(ag, name);
 
-	if (was_seen(ag, name))
-		return;
+	if (n)
+		return n;
 	n = calloc(1, sizeof(*n));
 	if (!n)
-		return;
+		return NULL;
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	list_add_tail(&n->node, &ag->seen);
+	return n;
+}
+
+void app_owes(struct app_group *ag, const char *name, bool owes)
+{
+	struct app_name *n = owes ? mark_seen(ag, name) : seen(ag, name);
+
+	if (n)
+		n->owes = owes;
+}
+
+/* It left in the middle of its snapshot, and connections of its live on. */
+static const char *debtor(const struct app_group *ag)
+{
+	struct nsr_store_conn *c = NULL;
+	struct app_name *n;
+	bool any = false;
+
+	list_for_each(n, &ag->seen, node)
+		any |= n->owes;
+	while (any && (c = nsr_store_conn_next(ag->g->store, c))) {
+		n = c->app ? seen(ag, c->app->name) : NULL;
+		if (n && n->owes && !app_client_find(ag, n->name))
+			return n->name;
+	}
+	return NULL;
 }
 
 static void forget_seen(struct app_group *ag)
@@ -114,7 +140,7 @@ static bool has_legacy(const struct app_group *ag, const char *name)
 	struct nsr_store_app *a = nsr_store_app_find(ag->g->store, name);
 	struct app_conn *ac;
 
-	if (was_seen(ag, name))
+	if (seen(ag, name))
 		return false;
 	list_for_each(ac, &ag->orphans, node)
 		if (ac->c->app && !strcmp(ac->c->app->name, name))
@@ -131,6 +157,9 @@ static void welcome(struct app_client *cl)
 	bool legacy = app_is_active(ag) && has_legacy(ag, cl->name);
 
 	cl->waiting = false;
+	/* What it has committed without us is known to nobody but itself. */
+	if (app_is_active(ag) && seen(ag, cl->name))
+		sync_app_behind(ag->g, cl->name);
 
 	/* a late one is brought up as a standby is, and then told that it is active */
 	cl->role = legacy ? NSR_ROLE_STANDBY : ag->role;
@@ -259,6 +288,8 @@ bool app_ask_snapshot(struct group *g, uint32_t epoch)
 {
 	struct app_server *s = app_server_of(g);
 	struct app_client *cl;
+	struct app_group *ag;
+	const char *name;
 	bool wait = false;
 
 	(void)epoch;			/* SNAPSHOTs to applications are numbered by themselves */
@@ -270,7 +301,12 @@ bool app_ask_snapshot(struct group *g, uint32_t epoch)
 				app_client_advance(cl);
 				wait = true;
 			}
-	return wait;
+	ag = app_group_get(s, g);
+	name = ag ? debtor(ag) : NULL;
+	if (name)
+		log_debug("group %s: the snapshot waits for application %s, which has not come back",
+			 g->cfg->name, name);
+	return wait || name;
 }
 
 void app_check_snapshots(struct app_group *ag)
@@ -282,7 +318,8 @@ void app_check_snapshots(struct app_group *ag)
 	list_for_each(cl, &app_server_of(ag->g)->clients, node)
 		if (cl->ag == ag && !cl->dying && !cl->complete)
 			return;
-	sync_app_snapshots_done(ag->g);
+	if (!debtor(ag))
+		sync_app_snapshots_done(ag->g);
 }
 
 void app_synced(struct group *g)

@@ -212,6 +212,7 @@ static void ask_snapshot(struct app_client *cl)
 		return;
 	}
 	cl->asked = true;
+	app_owes(cl->ag, cl->name, true);
 	cl->epoch = ++cl->ag->epoch;
 	nsr_wire_put_u32(&b, NSR_APP_A_EPOCH, cl->epoch);
 	app_send(cl, &b, -1);
@@ -264,6 +265,7 @@ static void snapshot_done(struct app_client *cl, const struct nsr_wire *w)
 		return;			/* answers a question that is no longer asked */
 	cl->asked = false;
 	cl->complete = true;
+	app_owes(cl->ag, cl->name, false);
 	sync_app_snapshot_end(cl->ag->g, cl->name);
 	app_check_snapshots(cl->ag);
 }
@@ -290,7 +292,8 @@ static void take(struct app_client *cl, const struct nsr_wire *w)
 		snapshot_done(cl, w);
 		break;
 	case NSR_APP_LEFT:
-		cl->left = cl->role == NSR_ROLE_LEAVING;
+		/* not with a snapshot half told: the next active would have half of it */
+		cl->left = cl->role == NSR_ROLE_LEAVING && cl->complete;
 		app_check_left(cl->ag);
 		break;
 	case NSR_APP_DRAINED:

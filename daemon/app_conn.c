@@ -420,6 +420,9 @@ static int vouch(struct app_handle *h, const struct nsr_store_conn *c)
 	size_t nest = attr_nest_start(&b, NSR_APP_A_OP);
 	int err;
 
+	/* positions of state that is not here yet */
+	if (h->has_pos && !h->client->complete && (h->consumed || h->written))
+		sync_app_behind(h->client->ag->g, h->client->name);
 	attr_put_u8(&b, NSR_APP_A_OP_KIND, NSR_APP_OP_CONN);
 	attr_put_u64(&b, NSR_APP_A_CONN_ID, c->id);
 	if (h->has_pos) {

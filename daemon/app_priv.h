@@ -54,8 +54,10 @@ struct app_group {
 	struct list_head seen;		/* app_name: had a client in this reign of this box */
 };
 
+/** struct app_name - @owes: its snapshot was cut off, so that the store holds a part of what it has */
 struct app_name {
 	struct list_head node;
+	bool owes;
 	char name[NSR_APP_NAME_MAX + 1];
 };
 
@@ -136,6 +138,7 @@ struct app_server *app_server_of(const struct group *g);
 void app_check_left(struct app_group *ag);
 void app_check_snapshots(struct app_group *ag);
 void app_hello(struct app_client *cl, const struct nsr_wire *w);
+void app_owes(struct app_group *ag, const char *name, bool owes);
 bool app_is_active(const struct app_group *ag);
 
 /* app_client.c */

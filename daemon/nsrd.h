@@ -178,6 +178,8 @@ int sync_txn(struct group *g, const char *app, uint64_t txn, const void *ops, si
 /* the application's client is gone: nobody waits for its acknowledgements */
 void sync_app_gone(struct group *g, const char *app);
 /* active: what the application does not name between these two is deleted, here and at the peer */
+/* Active: from here on what the application says is not whole until its snapshot is: no standby is ready */
+void sync_app_behind(struct group *g, const char *app);
 int sync_app_snapshot_begin(struct group *g, const char *app);
 void sync_app_snapshot_end(struct group *g, const char *app);
 /* active, frozen: HANDOVER with the final positions, a sequence of TCP_NSR_A_CONN (TCP_NSR_CONN_F_EXACT where

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What one group says to the peer, and what the link says to the groups. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "gate.h"
@@ -240,6 +241,9 @@ void sync_conn_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 	if (!err && s->live)
 		seq = send_conn(s, type, conn);
 	gate_sent(g, s->step == SYNC_ENDED ? seq : 0);
+	/* the snapshot may have waited for the application of this one, and of no other */
+	if (cmd == TCP_NSR_CMD_CONN_DEL_NTF && s->step == SYNC_APPS)
+		sync_pump_soon(s);
 	attr_buf_free(&amended);
 	if (fresh)
 		app_conn_known(g, fresh);
@@ -324,6 +328,27 @@ void sync_app_gone(struct group *g, const char *app)
 			list_del(&a->node);
 			free(a);
 		}
+}
+
+/*
+ * ORDER: before anything else of the application's goes to the peer. What the standby holds of it is of one
+ * moment, and stays so: it hears nothing more, and then that it is out of step.
+ */
+void sync_app_behind(struct group *g, const char *app)
+{
+	struct sync_group *s = g->sync;
+	enum sync_step step = s->step;
+	char why[NSR_APP_NAME_MAX + 80];
+
+	/* not yet: this snapshot waits for the application's own */
+	if (step != SYNC_SENT && step != SYNC_ENDED)
+		return;
+	snprintf(why, sizeof(why), "application %s was away, and is to say anew what it has", app);
+	sync_stop(s);
+	if (step == SYNC_SENT)
+		link_reset(sync_link(s), why);	/* the standby has asked already: it will again */
+	else
+		group_data_lost(g, why);
 }
 
 int sync_app_snapshot_begin(struct group *g, const char *app)

@@ -482,14 +482,20 @@ static void a_snapshot_replaces_what_was_there(void **unused)
 	hello(&c1, &a, "app");
 	expect(&c1, NSR_APP_SNAPSHOT);
 	epoch = nsr_wire_u32(&c1.w, NSR_APP_A_EPOCH);
+	/* the standby hears nothing of it before it has asked for all, anew */
+	assert_int_equal(a.lost, 1);
 	put(&c1, 1, 0, 0, "kept", "v2");
-	expect(&c1, NSR_APP_TXN_ACK);
+	box_turns(20);
 	assert_int_equal(nsr_store_nr_states(a.g.store), 2);
+	assert_int_equal(state_of(&b, "app", "kept")->value_len, 1);
+	b.g.role.state = ROLE_SYNC;
+	sync_ask_snapshot(&b.g, ++b.ask);
 	w = start(&c1, NSR_APP_SNAPSHOT_DONE);
 	nsr_wire_put_u32(&w, NSR_APP_A_EPOCH, epoch);
 	say(&c1, &w);
-	box_until(nsr_store_nr_states(a.g.store) == 1);
-	box_until(nsr_store_nr_states(b.g.store) == 1);
+	box_until(b.ends == 2 && !sync_lag_records(&a.g));
+	assert_int_equal(nsr_store_nr_states(a.g.store), 1);
+	assert_int_equal(nsr_store_nr_states(b.g.store), 1);
 	assert_digest_equal(a.g.store, b.g.store);
 	hang_up(&c1);
 }
@@ -958,6 +964,107 @@ static void nobody_is_welcome_before_the_role_is_known(void **unused)
 
 /* ---- garbage ---- */
 
+/* Does the standby say that it has all, and of the same moment? */
+static bool standby_ready(void)
+{
+	return sync_in_step(&a.g) && sync_in_step(&b.g) && !sync_lag_records(&a.g);
+}
+
+static void snapshot_done(struct client *c, uint32_t epoch)
+{
+	struct nsr_wire_buf w = start(c, NSR_APP_SNAPSHOT_DONE);
+
+	nsr_wire_put_u32(&w, NSR_APP_A_EPOCH, epoch);
+	say(c, &w);
+}
+
+/* The standby is ready, and holds connection 4 of "app", 100 bytes consumed, state "k" = "old". */
+static void attached_pair(struct nsr_store_tuple *t)
+{
+	*t = rec_tuple(4);
+	box_conn(&a, TCP_NSR_CMD_CONN_ADD_NTF, rec_whole(4, 1));
+	hello_active(&c1, "app");
+	attach(&c1, 1, t, 100, 50);
+	expect(&c1, NSR_APP_ATTACHED);
+	put(&c1, 1, 4, 0, "k", "old");
+	box_meet(&a, &b);
+	box_until(b.ends == 1 && standby_ready());
+	assert_int_equal(nsr_store_conn_find(b.g.store, 4)->rcv_consumed, 100);
+	assert_non_null(state_of(&b, "app", "k"));
+}
+
+/*
+ * The link of an application breaks, nsrd and the application live. What it committed meanwhile is in its
+ * positions before it is in the state: a standby that is ready has neither.
+ */
+static void positions_do_not_pass_the_state(void **unused)
+{
+	struct nsr_store_tuple t;
+	struct nsr_store_conn *c;
+	uint32_t epoch;
+
+	(void)unused;
+	attached_pair(&t);
+	hang_up(&c1);
+	assert_true(standby_ready());		/* what it has is old, and whole */
+	b.g.role.state = ROLE_READY;
+
+	hello(&c1, &a, "app");
+	attach(&c1, 1, &t, 300, 250);
+	expect(&c1, NSR_APP_SNAPSHOT);
+	epoch = nsr_wire_u32(&c1.w, NSR_APP_A_EPOCH);
+	expect(&c1, NSR_APP_ATTACHED);
+	box_turns(20);
+	c = nsr_store_conn_find(b.g.store, 4);
+	assert_false(sync_in_step(&a.g));
+	assert_int_equal(a.lost, 1);
+	assert_non_null(strstr(a.lost_why, "application app"));
+	assert_int_equal(c->rcv_consumed, 100);
+	assert_memory_equal(state_of(&b, "app", "k")->value, "old", 3);
+
+	/* half of the snapshot, and a standby that asks: no END */
+	put(&c1, 2, 4, 0, "j", "new");
+	b.g.role.state = ROLE_SYNC;
+	sync_ask_snapshot(&b.g, ++b.ask);
+	box_turns(20);
+	assert_int_equal(b.ends, 1);
+	/* cut off again, half told: the connection lives, so it is waited for */
+	hang_up(&c1);
+	box_turns(20);
+	assert_int_equal(b.ends, 1);
+	hello(&c1, &a, "app");
+	expect(&c1, NSR_APP_SNAPSHOT);
+	assert_int_not_equal(epoch, nsr_wire_u32(&c1.w, NSR_APP_A_EPOCH));
+	epoch = nsr_wire_u32(&c1.w, NSR_APP_A_EPOCH);
+	attach(&c1, 1, &t, 300, 250);
+	put(&c1, 3, 4, 0, "k", "new");
+	snapshot_done(&c1, epoch);
+	box_until(b.ends == 2 && standby_ready());
+	assert_int_equal(nsr_store_conn_find(b.g.store, 4)->rcv_consumed, 300);
+	assert_memory_equal(state_of(&b, "app", "k")->value, "new", 3);
+	assert_null(state_of(&b, "app", "j"));
+	hang_up(&c1);
+}
+
+/* Nobody waits for an application that left half a snapshot behind and has no connection any more. */
+static void a_debt_ends_with_the_connections(void **unused)
+{
+	struct nsr_store_tuple t;
+
+	(void)unused;
+	attached_pair(&t);
+	hang_up(&c1);
+	hello(&c1, &a, "app");
+	expect(&c1, NSR_APP_SNAPSHOT);
+	hang_up(&c1);
+	b.g.role.state = ROLE_SYNC;
+	sync_ask_snapshot(&b.g, ++b.ask);
+	box_turns(20);
+	assert_int_equal(b.ends, 1);
+	box_conn(&a, TCP_NSR_CMD_CONN_DEL_NTF, rec_cursors(4, 0, 0));
+	box_until(b.ends == 2 && standby_ready());
+}
+
 static void garbage_is_survived(void **unused)
 {
 	static uint8_t good[2000] __attribute__((aligned(8))), junk[2000];
@@ -1027,6 +1134,8 @@ int main(void)
 		T(all_applications_must_have_left),
 		T(demotion_takes_connections_and_transactions),
 		T(nobody_is_welcome_before_the_role_is_known),
+		T(positions_do_not_pass_the_state),
+		T(a_debt_ends_with_the_connections),
 		T(garbage_is_survived),
 	};
 

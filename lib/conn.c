@@ -38,6 +38,8 @@ struct nsr_conn *nsr_conn_create(struct nsr *nsr, int fd)
 	list_init(&conn->dirty);
 	list_init(&conn->todo_node);
 	list_init(&conn->out);
+	conn->release = conn->few;
+	conn->release_size = NSR_RELEASES_FEW;
 	nsr_stream_init(&conn->rcv, 0);
 	do {
 		conn->handle = nsr->next_handle++;
@@ -107,6 +109,7 @@ void nsr_conn_set_gone(struct nsr_conn *conn, enum nsr_gone why)
 	/* Its id may be given to a new shadow before the application has let go of this one. */
 	nsr_conn_set_id(conn, 0);
 	list_del(&conn->dirty);
+	nsr_out_gone(conn);
 	conn->todo = 0;
 	nsr_conn_todo(conn, TODO_GONE);
 }

@@ -530,6 +530,8 @@ static void ev_snapshot(struct nsr *nsr, const struct nsr_wire *w)
 	nsr->snapshot_due = true;
 	if (nsr->leave == LEAVE_NOT)
 		snapshot(nsr);
+	else
+		nsr->leave = LEAVE_LOST;	/* it cannot be given any more: see nsr_left() */
 }
 
 int nsr_event(struct nsr *nsr, const struct nsr_wire *w, int *fd, const char **why)

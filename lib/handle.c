@@ -196,6 +196,7 @@ void nsr_close(struct nsr *nsr)
 	if (!nsr->closing) {
 		if (nsr->role == NSR_ROLE_ACTIVE && nsr->leave == LEAVE_NOT)
 			nsr_commit(nsr);
+		nsr->leave = LEAVE_NOT;		/* nobody is left to wait for the role */
 		detach_all(nsr);
 	}
 	while (!nsr_link_flush(nsr) && nsr_now_ms() < until) {

@@ -52,7 +52,7 @@ void nsr_leave_poll(struct nsr *nsr)
 	struct list *i, *n;
 
 	if (nsr->leave != LEAVE_WAIT || nsr->link != LINK_UP)
-		return;
+		return;		/* LEAVE_LOST: never */
 	list_for_each(i, n, &nsr->conns) {
 		if (quiet(list_of(i, struct nsr_conn, node)))
 			continue;
@@ -73,6 +73,15 @@ int nsr_left(struct nsr *nsr)
 		return 0;
 	nsr_commit(nsr);
 	nsr->leave = LEAVE_WAIT;
+	/*
+	 * A snapshot half told: nothing can be put any more, and a hand-over without the rest would not be whole. No
+	 * answer, so that the switchover is called off, and then the snapshot, from its beginning.
+	 */
+	if (nsr->snapshot) {
+		nsr->snapshot = false;
+		nsr->snapshot_due = true;
+		nsr->leave = LEAVE_LOST;
+	}
 	nsr_leave_poll(nsr);
 	return 0;
 }

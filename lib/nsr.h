@@ -42,6 +42,7 @@
 #define NSR_OUT_TXN	(NSR_TXN_MAX / 2)	/* journalled bytes of one transaction */
 #define NSR_OUT_ROOM	(NSR_APP_JOURNAL_MAX / 8)	/* free again before conn_writable */
 #define NSR_RELEASES	512u		/* transactions on their way that are told apart, per connection */
+#define NSR_RELEASES_FEW 2u		/* ... without memory of their own */
 
 enum link_state {
 	LINK_DOWN,		/* no socket; retry_at says when next */
@@ -55,7 +56,7 @@ enum leave_state {
 	LEAVE_WAIT,		/* nsr_left() was called; far ends have not acknowledged all */
 	LEAVE_SAID,		/* LEFT sent */
 	LEAVE_DRAINED,		/* DRAINED sent: sockets stay unread */
-	LEAVE_LOST,		/* the link was lost in between: no answer, so that it is called off */
+	LEAVE_LOST,		/* the link, or the end of a snapshot, is lacking: no answer, so that it is called off */
 };
 
 /** struct stream - bytes received and not consumed, and the positions around them
@@ -127,12 +128,14 @@ struct nsr_conn {
 	struct list out;		/* nsr->out: something of the journal is left, or a FIN waits */
 	struct journal j;
 	uint64_t wrote, released, shipped;	/* in the socket; may be written; nsrd has it */
-	struct release *release;	/* of transactions on their way, in order */
+	struct release *release;	/* of transactions on their way, in order; few[], or allocated */
+	struct release few[NSR_RELEASES_FEW];
 	unsigned int releases, release_size;
 	bool held;			/* protected when the link broke: nothing leaves without nsrd's word */
 	bool blocked;			/* conn_writable is due once there is room */
 	bool shut_due, shut;		/* FIN is to follow the journal; was given */
 	bool closing;			/* nsr_conn_close() was called: it is the library's alone */
+	bool late, abort;		/* ... behind nsr_left(): waits for the role; with a reset */
 	int out_err;			/* the socket takes no more: negative errno */
 };
 
@@ -246,6 +249,7 @@ void nsr_acked_commit(struct acked *a, uint64_t txn, uint64_t value, uint64_t tx
 /* ---- out.c ---- */
 void nsr_out_init(struct nsr_conn *conn, uint64_t pos);	/* nothing is in the journal; positions begin at pos */
 void nsr_out_free(struct nsr_conn *conn);
+void nsr_out_gone(struct nsr_conn *conn);		/* nothing of it counts any more */
 bool nsr_out_journals(const struct nsr_conn *conn);	/* lossless, or may turn out to be */
 uint64_t nsr_out_una(const struct nsr_conn *conn);	/* the far end has acknowledged all below */
 void nsr_out_trim(struct nsr_conn *conn);

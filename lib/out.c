@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,19 @@
 
 #include "nsr.h"
 
+#define STATE_CLOSE	7	/* netinet/tcp.h and linux/tcp.h exclude each other */
+
+/* Nothing of it waits for a commit any more. */
+static void count_shipped(struct nsr_conn *conn)
+{
+	conn->nsr->out_bytes -= conn->snd_written - conn->shipped;
+	conn->shipped = conn->snd_written;
+}
+
 void nsr_out_init(struct nsr_conn *conn, uint64_t pos)
 {
+	/* What went through the journal before nsrd said that there is none. */
+	count_shipped(conn);
 	nsr_journal_init(&conn->j, pos);
 	conn->snd_written = pos;
 	conn->wrote = pos;
@@ -36,10 +48,26 @@ void nsr_out_init(struct nsr_conn *conn, uint64_t pos)
 
 void nsr_out_free(struct nsr_conn *conn)
 {
-	conn->nsr->out_bytes -= conn->snd_written - conn->shipped;
+	count_shipped(conn);
 	list_del(&conn->out);
 	nsr_journal_free(&conn->j);
-	free(conn->release);
+	nsr_out_gone(conn);
+}
+
+static void forget_releases(struct nsr_conn *conn)
+{
+	if (conn->release != conn->few)
+		free(conn->release);
+	conn->release = conn->few;
+	conn->release_size = NSR_RELEASES_FEW;
+	conn->releases = 0;
+}
+
+/* No commit of its will come: its bytes are not to count against the others'. */
+void nsr_out_gone(struct nsr_conn *conn)
+{
+	count_shipped(conn);
+	forget_releases(conn);
 }
 
 bool nsr_out_journals(const struct nsr_conn *conn)
@@ -149,12 +177,14 @@ static uint64_t bound(const struct nsr_conn *conn)
 	return conn->j.end;
 }
 
-/* The socket is dead: who sends next is told; a closing connection has nobody to tell. */
+/* The socket is dead: who sends next is told, and who waits for room is to try. A closing connection has nobody to
+ * tell. */
 static void fail(struct nsr_conn *conn, int err)
 {
 	conn->out_err = err;
-	conn->blocked = false;
 	stop_writable(conn);
+	if (conn->blocked)
+		say_writable(conn);
 }
 
 static int write_journal(struct nsr_conn *conn, uint64_t to)
@@ -286,6 +316,8 @@ int nsr_conn_shutdown(struct nsr_conn *conn)
 {
 	if (conn->gone || conn->shadow)
 		return -ENOTCONN;
+	if (nsr_conn_left(conn))
+		return -ESHUTDOWN;
 	if (conn->out_err)
 		return conn->out_err;
 	conn->shut_due = true;
@@ -297,19 +329,21 @@ int nsr_conn_shutdown(struct nsr_conn *conn)
 	return conn->out_err;
 }
 
-void nsr_out_finish(struct nsr_conn *conn)
-{
-	stop_writable(conn);
-	close(conn->fd);
-	nsr_conn_detached(conn, false);
-	nsr_conn_free(conn);
-}
-
 static int abort_on_close(const struct nsr_conn *conn)
 {
 	struct linger abort = { .l_onoff = 1, .l_linger = 0 };
 
 	return setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)) < 0 ? -errno : 0;
+}
+
+void nsr_out_finish(struct nsr_conn *conn)
+{
+	if (conn->abort && !conn->gone)
+		abort_on_close(conn);
+	stop_writable(conn);
+	close(conn->fd);
+	nsr_conn_detached(conn, false);
+	nsr_conn_free(conn);
 }
 
 static void close_behind_journal(struct nsr_conn *conn)
@@ -327,6 +361,18 @@ int nsr_conn_close(struct nsr_conn *conn, enum nsr_fin how)
 	bool lives = !conn->gone && !conn->shadow;
 	int err = 0;
 
+	/*
+	 * Handed over, perhaps: a FIN or a reset now would be of a connection that the next active goes on with. It is
+	 * given if the switchover is called off.
+	 */
+	if (lives && nsr_conn_left(conn)) {
+		if (how == NSR_UNPROTECT)
+			return -ESHUTDOWN;
+		conn->late = true;
+		conn->abort = how == NSR_RST;
+		close_behind_journal(conn);
+		return 0;
+	}
 	if (lives && !conn->out_err && how != NSR_RST) {
 		nsr_out_trim(conn);
 		if (how == NSR_FIN && nsr_journal_len(&conn->j)) {
@@ -397,27 +443,24 @@ void nsr_out_committed(struct nsr_conn *conn, uint64_t txn)
 {
 	struct release *more;
 
-	conn->nsr->out_bytes -= conn->snd_written - conn->shipped;
-	conn->shipped = conn->snd_written;
+	count_shipped(conn);
 	if (!txn || !nsr_out_journals(conn) || conn->j.end == conn->released)
 		return;
 	if (conn->releases == conn->release_size && conn->release_size < NSR_RELEASES) {
-		unsigned int size = conn->release_size ? conn->release_size * 2 : 8;
+		unsigned int size = conn->release_size * 2;
 
-		more = realloc(conn->release, size * sizeof(*more));
+		more = malloc(size * sizeof(*more));
 		if (more) {
+			memcpy(more, conn->release, conn->releases * sizeof(*more));
+			if (conn->release != conn->few)
+				free(conn->release);
 			conn->release = more;
 			conn->release_size = size;
 		}
 	}
-	/* More on their way than are told apart: the newest stands for those before it. */
-	if (conn->releases == conn->release_size && conn->releases)
+	/* More on their way than are told apart, or no memory: the newest stands for those before it. */
+	if (conn->releases == conn->release_size)
 		conn->releases--;
-	if (!conn->release_size) {
-		conn->whole = true;	/* no memory: shipped again, with the next commit */
-		nsr_conn_mark(conn);
-		return;
-	}
 	conn->release[conn->releases].txn = txn;
 	conn->release[conn->releases++].end = conn->j.end;
 }
@@ -442,11 +485,8 @@ static void take_releases(struct nsr_conn *conn)
 		conn->released = conn->release[n - 1].end;
 	conn->releases -= n;
 	memmove(conn->release, conn->release + n, conn->releases * sizeof(conn->release[0]));
-	if (!conn->releases) {
-		free(conn->release);
-		conn->release = NULL;
-		conn->release_size = 0;
-	}
+	if (!conn->releases)
+		forget_releases(conn);
 	pump(conn);
 }
 
@@ -490,15 +530,35 @@ void nsr_out_event(struct nsr *nsr, uint32_t handle)
 	nsr_run_todo(nsr);
 }
 
+/*
+ * The far end has reset the connection, or did not answer for too long: its ACK, which somebody waits for, will not
+ * come. Where nothing is left to be written no call would tell, and without nsrd nobody else does.
+ */
+static void check_alive(struct nsr_conn *conn)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (!conn->out_err && !getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	    info.tcpi_state == STATE_CLOSE)
+		fail(conn, -EPIPE);
+}
+
 /* False: it is done with. */
 static bool look_after(struct nsr_conn *conn)
 {
 	if (conn->gone)
 		return false;
-	if (conn->closing && conn->out_err) {
+	check_alive(conn);
+	/* Closed behind nsr_left(): whether it goes on here, or over there, is not decided. */
+	if (conn->late && nsr_conn_left(conn))
+		return true;
+	if (conn->closing && (conn->out_err || conn->abort)) {
 		nsr_out_finish(conn);
 		return true;		/* freed: it has left the list by itself */
 	}
+	if (conn->out_err)
+		return false;		/* nothing of it leaves any more; nsr_send() says so */
 	pump(conn);
 	nsr_out_trim(conn);
 	unblock(conn);
@@ -506,7 +566,7 @@ static bool look_after(struct nsr_conn *conn)
 		return true;
 	if (conn->closing) {
 		nsr_out_finish(conn);
-		return true;
+		return true;		/* likewise */
 	}
 	if (conn->shut_due && !conn->shut)
 		give_fin(conn);
@@ -531,5 +591,5 @@ void nsr_out_poll(struct nsr *nsr)
 bool nsr_out_quiet(struct nsr_conn *conn)
 {
 	nsr_out_trim(conn);
-	return !nsr_journal_len(&conn->j) && !conn->closing && !(conn->shut_due && !conn->shut);
+	return !nsr_journal_len(&conn->j) && (!conn->closing || conn->late) && !(conn->shut_due && !conn->shut);
 }

@@ -2,6 +2,7 @@
 /* ORDER, leaving: the far ends acknowledge, LEFT, FROZEN, the tails, DRAINED; then either way. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,13 +240,90 @@ static void link_lost_meanwhile(void **state)
 	close(p.a);
 }
 
+/* A snapshot half told is no hand-over: no answer, and once it is called off the snapshot begins anew, whole. */
+static void snapshot_cut_off(void **state)
+{
+	struct rig *rig = *state;
+	struct nsr_wire_buf *b;
+	struct pair p;
+	int fd;
+
+	rig_up(rig, NSR_ROLE_ACTIVE, 5);
+	rig_tcp(AF_INET, &p.a, &fd);
+	p.conn = rig_attach(rig, fd, 9);
+	b = rig_begin(rig, NSR_APP_SNAPSHOT);
+	nsr_wire_put_u32(b, NSR_APP_A_EPOCH, 1);
+	rig_send(rig);
+	rig_expect_log(rig, "snapshot ");
+	assert_int_equal(nsr_put(rig->nsr, NULL, "half", 4, "v", 1), 0);
+	assert_int_equal(nsr_commit(rig->nsr), 0);
+	rig_expect(rig, NSR_APP_TXN);
+	rig_send_role(rig, NSR_ROLE_LEAVING, 5);
+	rig_expect_log(rig, "role:3/5+3000 ");
+	assert_int_equal(nsr_left(rig->nsr), 0);
+	assert_int_equal(nsr_put(rig->nsr, NULL, "rest", 4, "v", 1), -ESHUTDOWN);
+	assert_int_equal(nsr_snapshot_done(rig->nsr), 0);
+	assert_true(rig_nothing(rig));
+	rig_send_role(rig, NSR_ROLE_ACTIVE, 5);
+	rig_expect_log(rig, "role:2/5 resumed:0/0 snapshot ");
+	assert_int_equal(nsr_snapshot_done(rig->nsr), 0);
+	rig_expect(rig, NSR_APP_TXN);
+	rig_expect(rig, NSR_APP_SNAPSHOT_DONE);
+	nsr_conn_close(p.conn, NSR_FIN);
+	close(p.a);
+}
+
+/* The next active goes on with the connection: no FIN and no reset of it leaves this box any more. */
+static void closed_behind_left(void **state)
+{
+	struct rig *rig = *state;
+	struct nsr_conn *plain;
+	struct pair p = drained(rig, &plain);
+	int fd = nsr_conn_get_fd(p.conn), i;
+	char c;
+
+	assert_int_equal(nsr_conn_shutdown(p.conn), -ESHUTDOWN);
+	assert_int_equal(nsr_conn_close(p.conn, NSR_UNPROTECT), -ESHUTDOWN);
+	assert_int_equal(nsr_conn_close(p.conn, NSR_RST), 0);
+	for (i = 0; i < 10; i++)
+		nsr_dispatch(rig->nsr, 5);
+	assert_int_equal(recv(p.a, &c, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_true(rig_nothing(rig));
+	/* called off: now it is given */
+	rig_send_role(rig, NSR_ROLE_ACTIVE, 5);
+	rig_expect_log(rig, "role:2/5 ");
+	rig_expect(rig, NSR_APP_DETACH);
+	assert_int_equal(recv(p.a, &c, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	nsr_conn_close(plain, NSR_FIN);
+	close(p.a);
+}
+
+/* Closed meanwhile, it does not keep the others from leaving. */
+static void closed_while_others_leave(void **state)
+{
+	struct rig *rig = *state;
+	struct pair p = leaving(rig, &(struct nsr_conn *){ NULL });
+	int fd = nsr_conn_get_fd(p.conn);
+
+	assert_int_equal(nsr_left(rig->nsr), 0);
+	assert_int_equal(nsr_conn_close(p.conn, NSR_FIN), 0);
+	rig_expect(rig, NSR_APP_LEFT);
+	rig_send_role(rig, NSR_ROLE_STANDBY, 6);
+	rig_expect_log(rig, "role:1/6 ");
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	close(p.a);
+}
+
 #define T(f)	cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(handed_over), T(demoted), T(called_off), T(waits_for_acks), T(reset_far_end),
-		T(link_lost_meanwhile),
+		T(link_lost_meanwhile), T(snapshot_cut_off), T(closed_behind_left), T(closed_while_others_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Mode lossless in libnsr: the journal, and what leaves when. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -571,6 +572,93 @@ static void closing_ends_otherwise(void **state)
 	close(far2);
 }
 
+static void reset(int fd)
+{
+	struct linger abort = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	close(fd);
+}
+
+/* All is in the socket, so no call of ours would find out; and without nsrd nobody else says that it is dead. */
+static void closing_socket_dies(void **state)
+{
+	struct rig *rig = *state;
+	struct nsr_conn *conn;
+	int far, fd, i;
+
+	conn = up(rig, &far);
+	fd = nsr_conn_get_fd(conn);
+	rig_attached(rig, 1, 7, false);		/* unprotected: it does not wait for nsrd */
+	setsockopt(far, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 }, sizeof(int));
+	rig_unlisten(rig);
+	rig_expect_log(rig, "link:0 ");
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){ 1 << 20 }, sizeof(int));
+	assert_int_equal(nsr_send(conn, big, 150000), 150000);	/* more than the far end takes, less than ours */
+	assert_int_equal(conn->wrote, 150000);
+	assert_true(una(conn) < 150000);
+	assert_int_equal(nsr_conn_close(conn, NSR_FIN), 0);
+	reset(far);
+	for (i = 0; i < 200 && fcntl(fd, F_GETFD) >= 0; i++)
+		nsr_dispatch(rig->nsr, 10);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+/* Likewise where the journal is held for a standby that may be taking over. */
+static void held_socket_dies(void **state)
+{
+	struct rig *rig = *state;
+	struct nsr_conn *conn;
+	int far, fd, i;
+
+	conn = up(rig, &far);
+	fd = nsr_conn_get_fd(conn);
+	assert_int_equal(nsr_send(conn, big, 100), 100);
+	rig_unlisten(rig);
+	rig_expect_log(rig, "link:0 ");
+	assert_int_equal(nsr_conn_close(conn, NSR_FIN), 0);
+	reset(far);
+	for (i = 0; i < 200 && fcntl(fd, F_GETFD) >= 0; i++)
+		nsr_dispatch(rig->nsr, 10);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+/* Bytes that wait for a commit count once, and no longer than they wait. */
+static void bytes_uncommitted(void **state)
+{
+	struct rig *rig = *state;
+	struct nsr_conn *conn;
+	int far, fd;
+
+	rig_up(rig, NSR_ROLE_ACTIVE, 1);
+	rig_tcp(AF_INET, &far, &fd);
+	assert_int_equal(nsr_conn_attach(rig->nsr, fd, &conn), 0);
+	rig_expect(rig, NSR_APP_ATTACH);
+	assert_int_equal(nsr_send(conn, big, 100), 100);
+	assert_int_equal(rig->nsr->out_bytes, 100);
+	rig->mode = NSR_MODE_ADOPT;
+	rig_attached(rig, 1, 7, true);
+	assert_int_equal(nsr_send(conn, big, 100), 100);
+	assert_int_equal(rig->nsr->out_bytes, 0);
+	nsr_conn_close(conn, NSR_RST);
+	rig_expect(rig, NSR_APP_DETACH);
+	close(far);
+
+	/* gone, and the application takes its time to let go of it */
+	rig->mode = NSR_MODE_LOSSLESS;
+	rig->close_gone = false;
+	rig_tcp(AF_INET, &far, &fd);
+	conn = rig_attach(rig, fd, 8);
+	assert_int_equal(nsr_send(conn, big, 100), 100);
+	assert_int_equal(rig->nsr->out_bytes, 100);
+	rig_send_role(rig, NSR_ROLE_STANDBY, 2);
+	rig_expect_log(rig, "gone:1 role:1/2 ");
+	assert_int_equal(rig->nsr->out_bytes, 0);
+	nsr_conn_close(conn, NSR_FIN);
+	assert_int_equal(rig->nsr->out_bytes, 0);
+	close(far);
+}
+
 /* The handle goes: what the socket takes is written; what it does not take must not look like an end. */
 static void handle_goes(void **state)
 {
@@ -759,6 +847,7 @@ int main(void)
 		T(adopt_does_not_wait), T(mode_comes_late), T(back_pressure), T(link_breaks_protected),
 		T(old_link_old_promise), T(link_breaks_unprotected), T(refused_for_good),
 		T(close_behind_journal), T(close_kinds), T(shutdown_behind_journal), T(closing_ends_otherwise),
+		T(closing_socket_dies), T(held_socket_dies), T(bytes_uncommitted),
 		T(handle_goes), T(leaving_waits), T(journal_is_sent_first), T(nothing_to_resend),
 		T(unprotected_gap), T(bad_journals),
 	};

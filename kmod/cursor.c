@@ -12,7 +12,7 @@
  */
 #include "event.h"
 
-/* Socket options and timestamps are told this often even if no position moves. */
+/* Timestamps are told this often even if no position moves. */
 #define REFRESH_NS	(60ULL * NSEC_PER_SEC)
 
 /* an event being filled: one group per event */
@@ -42,7 +42,7 @@ static bool moved(const struct nsr_cursor *last, const struct nsr_cursor *cur)
 {
 	return !equal(last, cur) || last->snd_wnd != cur->snd_wnd ||
 	       last->sndbuf != cur->sndbuf || last->rcvbuf != cur->rcvbuf ||
-	       last->pmtu != cur->pmtu || cur->taken_at - last->taken_at > REFRESH_NS;
+	       last->pmtu != cur->pmtu || !nsr_opts_equal(&last->opts, &cur->opts) || cur->taken_at - last->taken_at > REFRESH_NS;
 }
 
 /* A lossless connection has its positions when it is provisional, and may be so for as long as its far
@@ -104,7 +104,7 @@ bool nsr_cursor_read(const struct nsr_conn *conn, struct nsr_cursor *cur)
 }
 
 static void tell(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn,
-		 const struct nsr_cursor *cur)
+		 const struct nsr_cursor *cur, unsigned int what)
 {
 	bool fresh = false;
 
@@ -119,7 +119,7 @@ static void tell(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn,
 					     conn->group->id, GFP_KERNEL))
 				return;	/* flush() leaves the gap */
 		}
-		if (!turn->ev.skb || !nsr_conn_fill(turn->ev.skb, conn, cur, NSR_FILL_CURSOR))
+		if (!turn->ev.skb || !nsr_conn_fill(turn->ev.skb, conn, cur, what))
 			return;
 		if (WARN_ON_ONCE(fresh))
 			return;
@@ -129,6 +129,7 @@ static void tell(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn,
 
 static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 {
+	unsigned int what = NSR_FILL_CURSOR;
 	struct nsr_cursor cur;
 	bool news, lost, again;
 
@@ -148,13 +149,15 @@ static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 		/* A change of state in between has told more than this. */
 		news = is_ours(conn) && (again || moved(&conn->cur, &cur)) &&
 		       conn->cur.taken_at <= cur.taken_at;
+		if (again || !nsr_opts_equal(&conn->cur.opts, &cur.opts))
+			what |= NSR_FILL_OPTS;
 		if (news)
 			conn->cur = cur;
 		bh_unlock_sock(conn->sk);
 	}
 	local_bh_enable();
 	if (news)
-		tell(ns, turn, conn, &cur);
+		tell(ns, turn, conn, &cur, what);
 	else if (again)
 		WRITE_ONCE(conn->retell, true);
 }

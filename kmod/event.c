@@ -124,6 +124,8 @@ int nsr_conn_fill(struct sk_buff *skb, const struct nsr_conn *conn, const struct
 		      put_u64(skb, TCP_NSR_A_CONN_COOKIE, conn_cookie(conn));
 	if (!err && (what & NSR_FILL_CURSOR))
 		err = put_cursor(skb, cur);
+	if (!err && (what & NSR_FILL_OPTS))
+		err = nsr_opts_put(skb, &cur->opts);
 	if (!err && (what & NSR_FILL_VOUCHED))
 		err = put_vouched(skb, conn);
 	if (!err && (what & NSR_FILL_ADOPTED) && conn->adopted_by != TCP_NSR_ADOPTED_NONE)
@@ -212,7 +214,7 @@ void nsr_event_conn_add(struct nsr_conn *conn)
 {
 	trace_nsr_conn_add(conn);
 	conn_event(conn, TCP_NSR_CMD_CONN_ADD_NTF, &conn->cur,
-		   NSR_FILL_TUPLE | NSR_FILL_RECORD | NSR_FILL_CURSOR);
+		   NSR_FILL_TUPLE | NSR_FILL_RECORD | NSR_FILL_CURSOR | NSR_FILL_OPTS);
 }
 
 /**
@@ -235,7 +237,7 @@ void nsr_event_conn_change(struct nsr_conn *conn)
 void nsr_event_conn_state(struct nsr_conn *conn, u8 state)
 {
 	struct nsr_cursor cur = conn->cur;
-	unsigned int what = NSR_FILL_CURSOR;
+	unsigned int what = NSR_FILL_CURSOR | NSR_FILL_OPTS;
 
 	if (conn->phase != TCP_NSR_PHASE_SHADOW) {
 		nsr_cursor_capture(conn, &cur);

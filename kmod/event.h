@@ -16,6 +16,7 @@
 #define NSR_FILL_GAPS		BIT(5)
 #define NSR_FILL_CAUSE		BIT(6)
 #define NSR_FILL_GATE		BIT(7)
+#define NSR_FILL_OPTS		BIT(8)
 
 /** struct nsr_event - an event being built */
 struct nsr_event {

@@ -49,6 +49,7 @@ static const struct nla_policy conn_policy[TCP_NSR_A_CONN_MAX + 1] = {
 	[TCP_NSR_A_CONN_SND_VOUCHED] = { .type = NLA_U64 },
 	[TCP_NSR_A_CONN_GATE] = { .type = NLA_U64 },
 	[TCP_NSR_A_CONN_GATE_OPEN] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TCP_NSR_A_CONN_OPTS] = { .type = NLA_BINARY },	/* nsr_opts_parse() */
 };
 
 static int parse_conn(struct nlattr **tb, const struct nlattr *nla, struct netlink_ext_ack *extack)
@@ -161,7 +162,7 @@ static int parse_record(struct nsr_record *rec, struct nlattr **tb, struct netli
 }
 
 /* What is not given stays as it is. */
-static void parse_cursor(struct nsr_cursor *cur, struct nlattr **tb)
+static int parse_cursor(struct nsr_cursor *cur, struct nlattr **tb, struct netlink_ext_ack *extack)
 {
 	cur->rcv_nxt = u64_or(tb[TCP_NSR_A_CONN_RCV_NXT], cur->rcv_nxt);
 	cur->rcv_wup = u64_or(tb[TCP_NSR_A_CONN_RCV_WUP], cur->rcv_wup);
@@ -181,6 +182,9 @@ static void parse_cursor(struct nsr_cursor *cur, struct nlattr **tb)
 		cur->tsval = nla_get_u32(tb[TCP_NSR_A_CONN_TSVAL]);
 		cur->taken_at = ktime_get_boottime_ns();
 	}
+	if (!tb[TCP_NSR_A_CONN_OPTS])
+		return 0;
+	return nsr_opts_parse(&cur->opts, tb[TCP_NSR_A_CONN_OPTS], extack);
 }
 
 /* Positions that contradict each other would be adopted as they are. */
@@ -251,6 +255,19 @@ static int check_fresh(const struct socket *sock, struct netlink_ext_ack *extack
 	return 0;
 }
 
+static int set_fresh_opts(struct socket *sock, const struct nsr_conn *conn, struct netlink_ext_ack *extack)
+{
+	static const struct nsr_opts defaults;
+	int err;
+
+	lock_sock(sock->sk);
+	err = check_fresh(sock, extack);
+	release_sock(sock->sk);
+	if (!err)
+		nsr_opts_apply(sock->sk, conn->rec.family, &defaults, &conn->cur.opts);
+	return err;
+}
+
 /* Before the socket is touched; ns->lock keeps other injections out. */
 static int check_room(struct nsr_net *ns, u64 id, struct netlink_ext_ack *extack)
 {
@@ -318,17 +335,19 @@ static int inject_sock(struct nsr_conn *conn, struct socket *sock, struct netlin
 }
 
 static struct nsr_conn *conn_from_record(struct nsr_net *ns, struct nsr_group *g, struct sock *sk,
-					 const struct nsr_record *rec, struct nlattr **tb)
+					 const struct nsr_record *rec, struct nlattr **tb,
+					 struct netlink_ext_ack *extack, int *err)
 {
 	struct nsr_conn *conn = nsr_conn_create(ns, g, sk, GFP_KERNEL);
 
+	*err = -ENOMEM;
 	if (!conn)
 		return NULL;
 	conn->rec = *rec;
 	conn->phase = TCP_NSR_PHASE_SHADOW;
 	conn->cur.state = TCP_ESTABLISHED;
 	conn->cur.taken_at = ktime_get_boottime_ns();
-	parse_cursor(&conn->cur, tb);
+	*err = parse_cursor(&conn->cur, tb, extack);
 	/* A record without all cursors: what can be said from those that are there. */
 	if (!tb[TCP_NSR_A_CONN_RCV_WUP])
 		conn->cur.rcv_wup = conn->cur.rcv_nxt;
@@ -358,8 +377,12 @@ static int inject(struct nsr_net *ns, struct genl_info *info, struct socket *soc
 		err = -EBUSY;
 		goto out_group;
 	}
-	conn = conn_from_record(ns, g, sock->sk, rec, tb);
-	err = conn ? check_cursor(&conn->cur, info->extack) : -ENOMEM;
+	conn = conn_from_record(ns, g, sock->sk, rec, tb, info->extack, &err);
+	err = err ?: check_cursor(&conn->cur, info->extack);
+	if (err)
+		goto out_conn;
+	/* ORDER: before it can speak: a late shadow's first probe needs its TTL. */
+	err = set_fresh_opts(sock, conn, info->extack);
 	if (err)
 		goto out_conn;
 
@@ -402,21 +425,23 @@ static bool says_positions(struct nlattr **tb)
 	for (i = TCP_NSR_A_CONN_RCV_NXT; i <= TCP_NSR_A_CONN_SND_VOUCHED; i++)
 		if (tb[i])
 			return true;
-	return tb[TCP_NSR_A_CONN_FLAGS] || tb[TCP_NSR_A_CONN_STATE];
+	return tb[TCP_NSR_A_CONN_FLAGS] || tb[TCP_NSR_A_CONN_STATE] || tb[TCP_NSR_A_CONN_OPTS];
 }
 
-/* Socket locked. */
-static int set_shadow(struct nsr_conn *conn, struct nlattr **tb, struct netlink_ext_ack *extack)
+/* Socket locked. @was: options before. */
+static int set_shadow(struct nsr_conn *conn, struct nlattr **tb, struct nsr_opts *was,
+		      struct netlink_ext_ack *extack)
 {
 	struct nsr_cursor cur = conn->cur;
 	int err;
 
+	*was = cur.opts;
 	if (conn->phase != TCP_NSR_PHASE_SHADOW) {
 		nsr_refuse(extack, "CONN: it is no shadow any more: its positions are its own");
 		return -EALREADY;
 	}
-	parse_cursor(&cur, tb);
-	err = check_state(tb[TCP_NSR_A_CONN_STATE], extack) ?: check_cursor(&cur, extack);
+	err = parse_cursor(&cur, tb, extack) ?: check_state(tb[TCP_NSR_A_CONN_STATE], extack) ?:
+	      check_cursor(&cur, extack);
 	if (err)
 		return err;
 	/* The spinlock too: nsr_cursor_read() does not wait for an owner. */
@@ -450,14 +475,20 @@ static u8 gap_of_rule(struct nsr_conn *conn)
 /* What belongs under the socket lock. */
 static int set_locked(struct nsr_conn *conn, struct nlattr **tb, struct netlink_ext_ack *extack)
 {
+	bool positions = says_positions(tb);
+	struct nsr_opts was, opts;
 	int err = 0;
 
 	lock_sock(conn->sk);
-	if (says_positions(tb))
-		err = set_shadow(conn, tb, extack);
+	if (positions)
+		err = set_shadow(conn, tb, &was, extack);
+	opts = conn->cur.opts;
 	if (!err && tb[TCP_NSR_A_CONN_GAP])
 		conn->rec.gap = nla_get_u8(tb[TCP_NSR_A_CONN_GAP]) ?: gap_of_rule(conn);
 	release_sock(conn->sk);
+	/* What its own application has set meanwhile stays, until the active's sets another value. */
+	if (positions && !err)
+		nsr_opts_apply(conn->sk, conn->rec.family, &was, &opts);
 	return err;
 }
 
@@ -564,7 +595,8 @@ int nsr_nl_conn_del(struct sk_buff *skb, struct genl_info *info)
 static int put_conn(struct sk_buff *skb, struct nsr_conn *conn)
 {
 	struct nsr_cursor cur = conn->cur;
-	unsigned int what = NSR_FILL_TUPLE | NSR_FILL_RECORD | NSR_FILL_CURSOR | NSR_FILL_VOUCHED;
+	unsigned int what = NSR_FILL_TUPLE | NSR_FILL_RECORD | NSR_FILL_CURSOR | NSR_FILL_VOUCHED |
+			    NSR_FILL_OPTS;
 
 	/* First the number: what happens from here on is in a later event. */
 	if (nsr_put_u64(skb, TCP_NSR_A_EVENT_SEQ, READ_ONCE(conn->ns->event_seq)) ||

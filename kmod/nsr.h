@@ -175,6 +175,16 @@ struct nsr_record {
 	u32 iss, irs;
 };
 
+/** struct nsr_opts - socket options that the application set, as getsockopt() tells them; all zero: defaults */
+struct nsr_opts {
+	u32 priority, mark;
+	u32 keepidle, keepintvl;		/* seconds */
+	u32 user_timeout;			/* ms */
+	u8 tos, ttl, min_ttl;			/* of the connection's own family */
+	u8 nodelay, keepalive, keepcnt;
+	char congestion[TCP_CA_NAME_MAX];	/* empty: the namespace's default; filled with 0 */
+};
+
 /** struct nsr_cursor - positions as a socket has them (64 bit), or as they were replicated */
 struct nsr_cursor {
 	u64 rcv_nxt, rcv_wup, copied_seq, right_edge;
@@ -183,6 +193,7 @@ struct nsr_cursor {
 	u32 tsval, ts_recent;
 	u32 sndbuf, rcvbuf, pmtu;
 	u8 state;
+	struct nsr_opts opts;
 	u64 taken_at;				/* boot time of reading (protected) or receipt (shadow) */
 };
 
@@ -459,6 +470,14 @@ int nsr_gate_set(struct nsr_conn *conn, struct nsr_gate_req *req,
 		 struct netlink_ext_ack *extack);	/* process context, takes the socket's spinlock */
 void nsr_gate_sync(void);				/* process context */
 void nsr_gate_opened(struct nsr_group *g);		/* process context, takes sockets' spinlocks */
+
+/* options.c: what the application has set on its socket */
+void nsr_opts_capture(struct nsr_opts *opts, const struct sock *sk);	/* as nsr_cursor_capture() */
+bool nsr_opts_equal(const struct nsr_opts *a, const struct nsr_opts *b);
+int nsr_opts_put(struct sk_buff *skb, const struct nsr_opts *opts);
+int nsr_opts_parse(struct nsr_opts *opts, const struct nlattr *nla, struct netlink_ext_ack *extack);
+void nsr_opts_apply(struct sock *sk, u8 family, const struct nsr_opts *from,
+		    const struct nsr_opts *to);		/* process context, takes the socket lock */
 
 /* event.c: events; any context */
 void nsr_event_conn_add(struct nsr_conn *conn);

@@ -179,6 +179,15 @@ static int prepare_set(struct sock *sk, bool mapped, struct netlink_ext_ack *ext
 	return err;
 }
 
+static bool has_keys(const struct sock *sk)
+{
+#ifdef CONFIG_TCP_MD5SIG
+	return rcu_access_pointer(tcp_sk(sk)->md5sig_info);
+#else
+	return false;
+#endif
+}
+
 static int check_fresh(const struct nsr_conn *conn, struct netlink_ext_ack *extack)
 {
 	const struct sock *sk = conn->sk;
@@ -205,6 +214,11 @@ static int check_fresh(const struct nsr_conn *conn, struct netlink_ext_ack *exta
 	if (rec->mss_clamp < TCP_MIN_MSS || rec->advmss < TCP_MIN_MSS) {
 		NL_SET_ERR_MSG(extack, "tcp_nsr: MSS_CLAMP, ADVMSS: at least 88");
 		return -EINVAL;
+	}
+	/* Which far end a key is for shows when the socket has its addresses; none at all is known now. */
+	if (rec->flags & TCP_NSR_CONN_F_MD5 && !has_keys(sk)) {
+		NL_SET_ERR_MSG(extack, "tcp_nsr: FD: the connection is signed (MD5): set its key by TCP_MD5SIG first");
+		return -ENOKEY;
 	}
 #ifndef NSR_HAVE_TCP_USEC_TS
 	if (rec->flags & TCP_NSR_CONN_F_USEC_TS) {
@@ -385,7 +399,7 @@ static void set_nowhere(const struct nsr_conn *conn)
  *
  * Context: process; conn->ns->lock held (no two of the same 4-tuple) and the socket locked.
  * Return: 0: the socket is hashed, and holds @conn and the module; -EEXIST: the 4-tuple is taken;
- * -EADDRINUSE, -EINVAL, -EPROTO, -EOPNOTSUPP, -ESHUTDOWN: the socket is as it was.
+ * -EADDRINUSE, -EINVAL, -EPROTO, -EOPNOTSUPP, -ENOKEY, -ESHUTDOWN: the socket is as it was.
  */
 int nsr_shadow_create(struct nsr_conn *conn, struct netlink_ext_ack *extack)
 {

@@ -67,6 +67,15 @@ static void capture_tuple(struct nsr_record *rec, const struct sock *sk)
 	rec->rport = sk->sk_dport;
 }
 
+static bool has_md5(const struct sock *sk)
+{
+#ifdef CONFIG_TCP_MD5SIG
+	return tcp_sk(sk)->af_specific->md5_lookup(sk, sk);
+#else
+	return false;
+#endif
+}
+
 /**
  * nsr_record_capture() - reads what the handshake fixed
  * @rec: set, but for id, rule_id, mode and gap
@@ -83,7 +92,8 @@ void nsr_record_capture(struct nsr_record *rec, struct sock *sk)
 		     (tp->rx_opt.tstamp_ok ? TCP_NSR_CONN_F_TSTAMP : 0) |
 		     (tp->rx_opt.wscale_ok ? TCP_NSR_CONN_F_WSCALE : 0) |
 		     (nsr_tcp_has_ecn(tp) ? TCP_NSR_CONN_F_ECN : 0) |
-		     (nsr_tcp_usec_ts(tp) ? TCP_NSR_CONN_F_USEC_TS : 0);
+		     (nsr_tcp_usec_ts(tp) ? TCP_NSR_CONN_F_USEC_TS : 0) |
+		     (has_md5(sk) ? TCP_NSR_CONN_F_MD5 : 0);
 	if (sk->sk_family == AF_INET6 && rec->family == AF_INET)
 		rec->flags |= TCP_NSR_CONN_F_V4MAPPED;
 	rec->snd_wscale = tp->rx_opt.wscale_ok ? tp->rx_opt.snd_wscale : 0;
@@ -149,6 +159,7 @@ void nsr_cursor_capture(const struct nsr_conn *conn, struct nsr_cursor *cur)
 		cur->right_edge = top;
 	}
 	cur->state = READ_ONCE(sk->sk_state);
+	nsr_opts_capture(&cur->opts, sk);
 	cur->taken_at = ktime_get_boottime_ns();
 }
 

@@ -74,9 +74,10 @@
  *	family in the caller's namespace; it becomes a shadow. The group must not be ACTIVE, unless LATE is given
  *	(a shadow made after the role flip; it is solicited at once): EBUSY. EEXIST: the 4-tuple or the ID is
  *	taken; EADDRINUSE: another socket has LPORT for itself; ENOSPC: MAX_SHADOWS reached; EBADF, ENOTSOCK: FD is no
- *	socket; EPROTOTYPE: not TCP, or of another family or namespace; EISCONN, EPROTO: not fresh; EOPNOTSUPP: this
+ *	socket; EPROTOTYPE: not TCP, or of another family or namespace; EISCONN, EPROTO: not fresh; ENOKEY: F_MD5, and the
+ *	socket has no key; EOPNOTSUPP: this
  *	kernel or this kind of socket cannot carry the record; ESHUTDOWN: the module is being unloaded.
- * @TCP_NSR_CMD_CONN_SET: do: CONN with ID and any of the cursors, STATE, vouched positions, FLAGS (EXACT, RCV_FIN,
+ * @TCP_NSR_CMD_CONN_SET: do: CONN with ID and any of the cursors, STATE, vouched positions, OPTS, FLAGS (EXACT, RCV_FIN,
  *	UNPROTECTED): what a shadow will adopt by, EALREADY once it is none; GAP at any time; GATE, GATE_OPEN of a
  *	lossless connection, EALREADY while it is a shadow. A message may carry several CONN attributes: all are
  *	tried, the first error is returned.
@@ -84,7 +85,7 @@
  *	ordinary one (RESET given: it is reset towards the far end).
  * @TCP_NSR_CMD_FLUSH: do: GROUP_ID optional: as GROUP_DEL FLUSH, but the group stays.
  * @TCP_NSR_CMD_CONN_ADD_NTF: a connection became protected: EVENT_SEQ, GROUP_ID, CONN (whole record).
- * @TCP_NSR_CMD_CONN_CHANGE_NTF: cursors, TCP state, or adoption state changed: EVENT_SEQ, GROUP_ID and one
+ * @TCP_NSR_CMD_CONN_CHANGE_NTF: cursors, options, TCP state, or adoption state changed: EVENT_SEQ, GROUP_ID and one
  *	or more CONN with ID and what changed. Adoption carries PHASE, ADOPTED_BY, the cursors,
  *	*_MISSING, *_UNCERTAIN.
  * @TCP_NSR_CMD_CONN_DEL_NTF: a protected connection or a shadow ended: EVENT_SEQ, GROUP_ID, CONN with ID,
@@ -194,6 +195,7 @@ enum tcp_nsr_group_reason {
 #define TCP_NSR_CONN_F_EXACT		(1U << 7)	/* positions of a planned switchover: proven, complete */
 #define TCP_NSR_CONN_F_V4MAPPED		(1U << 8)	/* IPv4 connection of an AF_INET6 socket */
 #define TCP_NSR_CONN_F_UNPROTECTED	(1U << 9)	/* mode lossless without its promise: adopt as in mode adopt */
+#define TCP_NSR_CONN_F_MD5		(1U << 10)	/* segments are signed (RFC 2385): FD needs the key, by TCP_MD5SIG */
 
 /**
  * enum tcp_nsr_a_conn - the connection record, inside TCP_NSR_A_CONN
@@ -251,9 +253,36 @@ enum tcp_nsr_a_conn {
 	/* mode lossless, on the active: CONN_SET; told by CONN_GET */
 	TCP_NSR_A_CONN_GATE,		/* u64: the far end may be told that we have all below; only grows */
 	TCP_NSR_A_CONN_GATE_OPEN,	/* u8: 1: this connection's gate is open, whatever the group's */
+	/* what the application has set on its socket, read with the cursors */
+	TCP_NSR_A_CONN_OPTS,		/* nested: enum tcp_nsr_a_opt; replaced as a whole */
 
 	__TCP_NSR_A_CONN_MAX,
 	TCP_NSR_A_CONN_MAX = __TCP_NSR_A_CONN_MAX - 1
+};
+
+/**
+ * enum tcp_nsr_a_opt - socket options, inside TCP_NSR_A_CONN_OPTS
+ *
+ * One that is absent has its default. Of an IPv6 connection TOS, TTL and MIN_TTL are IPV6_TCLASS,
+ * IPV6_UNICAST_HOPS and IPV6_MINHOPCOUNT.
+ */
+enum tcp_nsr_a_opt {
+	TCP_NSR_A_OPT_UNSPEC,
+	TCP_NSR_A_OPT_TOS,		/* u8: without the ECN bits */
+	TCP_NSR_A_OPT_TTL,		/* u8: 1...255 */
+	TCP_NSR_A_OPT_MIN_TTL,		/* u8 */
+	TCP_NSR_A_OPT_PRIORITY,		/* u32 */
+	TCP_NSR_A_OPT_MARK,		/* u32 */
+	TCP_NSR_A_OPT_NODELAY,		/* u8: 1 */
+	TCP_NSR_A_OPT_KEEPALIVE,	/* u8: 1: SO_KEEPALIVE is on */
+	TCP_NSR_A_OPT_KEEPIDLE,		/* u32: s, 1...32767 */
+	TCP_NSR_A_OPT_KEEPINTVL,	/* u32: s, 1...32767 */
+	TCP_NSR_A_OPT_KEEPCNT,		/* u8: 1...127 */
+	TCP_NSR_A_OPT_USER_TIMEOUT,	/* u32: ms */
+	TCP_NSR_A_OPT_CONGESTION,	/* string: name of the algorithm; one that is unknown here: default */
+
+	__TCP_NSR_A_OPT_MAX,
+	TCP_NSR_A_OPT_MAX = __TCP_NSR_A_OPT_MAX - 1
 };
 
 /** enum tcp_nsr_a_rule - inside TCP_NSR_A_RULE: which connections a group protects */

@@ -87,4 +87,9 @@ uint64_t boot_ns(void);
 
 void pump_start(FILE *out, int sock, bool out_of_file, const char *args);
 
+/* socket options: in a record, and of a held socket */
+int opts_put(struct nlmsghdr *nlh, const char *text);
+void opts_print(const struct nlattr *opts);
+void opts_command(FILE *out, int fd, const char *args);
+
 #endif

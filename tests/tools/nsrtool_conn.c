@@ -15,7 +15,7 @@
 
 #include "nsrtool.h"
 
-enum type { U8, U16, PORT, U32, U64, S64, HEX64, ADDR };
+enum type { U8, U16, PORT, U32, U64, S64, HEX64, ADDR, OPTS };
 
 static const struct field {
 	const char *name;
@@ -64,6 +64,7 @@ static const struct field {
 	{ "snd_uncertain", TCP_NSR_A_CONN_SND_UNCERTAIN, U8 },
 	{ "gate", TCP_NSR_A_CONN_GATE, U64 },
 	{ "gate_open", TCP_NSR_A_CONN_GATE_OPEN, U8 },
+	{ "opts", TCP_NSR_A_CONN_OPTS, OPTS },
 };
 
 static int put_word(struct nlmsghdr *nlh, const struct field *f, const char *value)
@@ -99,6 +100,8 @@ static int put_word(struct nlmsghdr *nlh, const struct field *f, const char *val
 		}
 		mnl_attr_put(nlh, f->attr, len, addr);
 		break;
+	case OPTS:
+		return opts_put(nlh, value);
 	}
 	return 0;
 }
@@ -133,7 +136,7 @@ int conn_put_words(struct nlmsghdr *nlh, char **words, int n)
 
 static void print_field(const struct field *f, const struct nlattr *attr, bool json)
 {
-	const char *quote = json && (f->type == ADDR || f->type == HEX64) ? "\"" : "";
+	const char *quote = json && (f->type == ADDR || f->type == HEX64 || f->type == OPTS) ? "\"" : "";
 	char text[INET6_ADDRSTRLEN] = "?";
 
 	printf(json ? ", \"%s\": %s" : " %s=%s", f->name, quote);
@@ -163,6 +166,9 @@ static void print_field(const struct field *f, const struct nlattr *attr, bool j
 		inet_ntop(mnl_attr_get_payload_len(attr) == 4 ? AF_INET : AF_INET6,
 			  mnl_attr_get_payload(attr), text, sizeof(text));
 		printf("%s", text);
+		break;
+	case OPTS:
+		opts_print(attr);
 		break;
 	}
 	printf("%s", quote);

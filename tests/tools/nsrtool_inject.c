@@ -9,6 +9,7 @@
  *	info N			TCP_INFO in words
  *	keepalive N		SO_KEEPALIVE with an idle time of 1 s
  *	nodelay N		TCP_NODELAY
+ *	opt N NAME [VALUE]	a socket option, see nsrtool_opts.c
  *	addrform N		makes an IPv6 socket with mapped addresses an IPv4 one
  *	listen ADDR PORT	a listening socket, held like the others
  *	accept N [COUNT]	waits for connections on it
@@ -351,6 +352,8 @@ static bool command(FILE *out, char *line)
 	} else if (!strcmp(verb, "nodelay")) {
 		fprintf(out, "%s\n", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) ?
 					     strerrorname_np(errno) : "ok");
+	} else if (!strcmp(verb, "opt")) {
+		opts_command(out, fd, at ? line + at : "");
 	} else if (!strcmp(verb, "addrform")) {
 		do_addrform(out, fd);
 	} else if (!strcmp(verb, "accept")) {

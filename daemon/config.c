@@ -16,6 +16,7 @@
 
 #include "config.h"
 #include "config_parse.h"
+#include "md5.h"
 #include "nsrd.h"
 
 /* libconfuse's callbacks carry no pointer of ours. */
@@ -305,6 +306,25 @@ static int check_rule(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+static int check_md5(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *sec = last_sec(opt);
+	struct cfg_md5 key = { 0 };
+	char text[400];
+	int err;
+
+	(void)cfg;
+	if (!cfg_getstr(sec, "remote")) {
+		complain(sec, "md5: remote is missing; expected remote = PREFIX, whom the key is for");
+		return -1;
+	}
+	err = md5_read_key(cfg_getstr(sec, "key"), cfg_getstr(sec, "key-file"), &key, text, sizeof(text));
+	explicit_bzero(&key, sizeof(key));
+	if (err)
+		complain(sec, "md5: %s", text);
+	return err ? -1 : 0;
+}
+
 static bool group_has_family(cfg_t *sec, int family)
 {
 	struct cfg_addr a;
@@ -474,6 +494,30 @@ static unsigned int get_ms(cfg_t *sec, const char *name)
 	return (unsigned int)parse_time_ms(cfg_getstr(sec, name));
 }
 
+static int fill_md5(struct cfg_group *g, cfg_t *sec)
+{
+	char text[400];
+
+	g->nr_md5 = cfg_size(sec, "md5");
+	g->md5 = calloc(g->nr_md5, sizeof(*g->md5));
+	if (!g->md5 && g->nr_md5) {
+		g->nr_md5 = 0;
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < g->nr_md5; i++) {
+		cfg_t *md5 = cfg_getnsec(sec, "md5", i);
+
+		parse_prefix(cfg_getstr(md5, "remote"), &g->md5[i].remote);
+		/* A file may have changed since it was checked. */
+		if (md5_read_key(cfg_getstr(md5, "key"), cfg_getstr(md5, "key-file"), &g->md5[i], text,
+				 sizeof(text))) {
+			complain(md5, "md5: %s", text);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 static int fill_group(struct cfg_group *g, cfg_t *sec)
 {
 	g->id = (uint32_t)cfg_getint(sec, "id");
@@ -502,7 +546,7 @@ static int fill_group(struct cfg_group *g, cfg_t *sec)
 		parse_prefix(cfg_getnstr(sec, "addresses", i), &g->addrs[i]);
 	for (unsigned int i = 0; i < g->nr_rules; i++)
 		fill_rule(&g->rules[i], cfg_getnsec(sec, "rule", i), i + 1);
-	return 0;
+	return fill_md5(g, sec);
 }
 
 static int fill(struct nsrd_config *c, cfg_t *cfg)
@@ -523,9 +567,12 @@ static int fill(struct nsrd_config *c, cfg_t *cfg)
 	c->groups = calloc(c->nr_groups, sizeof(*c->groups));
 	if (!c->groups)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < c->nr_groups; i++)
-		if (fill_group(&c->groups[i], cfg_getnsec(cfg, "group", i)))
-			return -ENOMEM;
+	for (unsigned int i = 0; i < c->nr_groups; i++) {
+		int err = fill_group(&c->groups[i], cfg_getnsec(cfg, "group", i));
+
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
@@ -554,6 +601,10 @@ static cfg_t *create_parser(void)
 		CFG_STR("application", NULL, CFGF_NODEFAULT), CFG_STR("user", NULL, CFGF_NODEFAULT),
 		CFG_STR("mode", "adopt", CFGF_NONE), CFG_STR("gap", "reset", CFGF_NONE), CFG_END()
 	};
+	static cfg_opt_t md5_opts[] = {
+		CFG_STR("remote", NULL, CFGF_NODEFAULT), CFG_STR("key", NULL, CFGF_NODEFAULT),
+		CFG_STR("key-file", NULL, CFGF_NODEFAULT), CFG_END()
+	};
 	static cfg_opt_t group_opts[] = {
 		CFG_INT("id", 0, CFGF_NONE), CFG_STR("interface", NULL, CFGF_NODEFAULT),
 		CFG_STR_LIST("addresses", NULL, CFGF_NODEFAULT), CFG_STR("mac", "replace", CFGF_NONE),
@@ -563,7 +614,7 @@ static cfg_t *create_parser(void)
 		CFG_STR("settle", "60s", CFGF_NONE), CFG_STR("segment-life", "5s", CFGF_NONE),
 		CFG_STR("gap-bound", "120s", CFGF_NONE), CFG_INT("probe-rate", 20000, CFGF_NONE),
 		CFG_STR("commit-timeout", "2s", CFGF_NONE), CFG_STR("on-standby-loss", "degrade", CFGF_NONE),
-		CFG_SEC("rule", rule_opts, CFGF_MULTI), CFG_END()
+		CFG_SEC("rule", rule_opts, CFGF_MULTI), CFG_SEC("md5", md5_opts, CFGF_MULTI), CFG_END()
 	};
 	static cfg_opt_t peer_opts[] = {
 		CFG_STR("address", NULL, CFGF_NODEFAULT), CFG_STR("local", NULL, CFGF_NODEFAULT),
@@ -596,6 +647,7 @@ static cfg_t *create_parser(void)
 		{ "group|rule|vrf", check_ifname }, { "group|rule|application", check_str_name },
 		{ "group|rule|user", check_user }, { "group|rule|mode", check_mode },
 		{ "group|rule|gap", check_gap },
+		{ "group|md5", check_md5 }, { "group|md5|remote", check_prefix },
 	};
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 
@@ -649,7 +701,8 @@ struct nsrd_config *config_load(const char *path, void (*report)(const char *tex
 	if (c && fill(c, cfg)) {
 		config_free(c);
 		c = NULL;
-		report("out of memory");
+		if (!sink.errors)
+			report("out of memory");
 	}
 out:
 	cfg_free(cfg);
@@ -663,6 +716,7 @@ void config_free(struct nsrd_config *c)
 	for (size_t i = 0; c->groups && i < c->nr_groups; i++) {
 		free(c->groups[i].addrs);
 		free(c->groups[i].rules);
+		md5_free(c->groups[i].md5, c->groups[i].nr_md5);
 	}
 	free(c->groups);
 	free(c);

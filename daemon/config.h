@@ -25,7 +25,7 @@ void config_free(struct nsrd_config *c);
 /**
  * config_reload_refusal - may @fresh replace @now without disturbing a session?
  *
- * Rules, leave-timeout, settle, segment-life, gap-bound, probe-rate and commit-timeout can change while sessions
+ * Rules, md5 keys, leave-timeout, settle, segment-life, gap-bound, probe-rate and commit-timeout can change while sessions
  * live; everything else cannot. Reports every obstacle with the remedy.
  *
  * Return: number of obstacles.

@@ -568,12 +568,17 @@ void group_reload(struct group *g, struct cfg_group *fresh)
 {
 	struct cfg_group *c = g->cfg;
 	struct cfg_rule *rules = c->rules;
-	size_t nr = c->nr_rules;
+	struct cfg_md5 *md5 = c->md5;
+	size_t nr = c->nr_rules, nr_md5 = c->nr_md5;
 
 	c->rules = fresh->rules;
 	c->nr_rules = fresh->nr_rules;
+	c->md5 = fresh->md5;
+	c->nr_md5 = fresh->nr_md5;
 	fresh->rules = rules;
 	fresh->nr_rules = nr;
+	fresh->md5 = md5;
+	fresh->nr_md5 = nr_md5;
 	c->leave_timeout_ms = fresh->leave_timeout_ms;
 	c->settle_ms = fresh->settle_ms;
 	c->segment_life_ms = fresh->segment_life_ms;
@@ -582,6 +587,7 @@ void group_reload(struct group *g, struct cfg_group *fresh)
 	c->commit_timeout_ms = fresh->commit_timeout_ms;
 	set_kernel_group(g);
 	set_rules(g);
+	shadow_retry(g);
 }
 
 static void configure_role(const struct group *g, struct role_cfg *rc)

@@ -24,6 +24,7 @@ enum leave_step {
  * @claimed: an application has the descriptor
  * @told: the application was told that it is resumed
  * @unprotected: lossless, and the old active did not keep the promise: it adopts as in mode adopt
+ * @why: there is no shadow, and this is why; NULL: nothing to say. Not the caller's to free
  * @again: how often it had to be made anew
  */
 struct shadow {
@@ -31,6 +32,7 @@ struct shadow {
 	struct nsr_store_conn *c;
 	int fd;
 	bool injected, claimed, told, unprotected;
+	const char *why;
 	unsigned int again;
 };
 
@@ -101,6 +103,8 @@ void shadow_flush(struct group *g);
 void shadow_forget(struct nsr_store_conn *c);
 /* the socket is gone or its application died: make another one, and offer it again */
 void shadow_renew(struct group *g, struct nsr_store_conn *c);
+/* the configuration has changed: what could not be made may succeed now */
+void shadow_retry(struct group *g);
 /* every shadow that the kernel has and the store does not know */
 void shadow_drop_strays(struct group *g);
 /* after the flip: connections that could not be made shadows are lost: say so */

@@ -67,6 +67,15 @@ struct cfg_rule {
 	uid_t user;			/* who may attach; (uid_t)-1: root only */
 };
 
+#define CFG_MD5_KEY_MAX	80
+
+/** struct cfg_md5 - the key of signed connections (RFC 2385) with these far ends; md5.h */
+struct cfg_md5 {
+	struct cfg_addr remote;
+	uint8_t len;
+	uint8_t key[CFG_MD5_KEY_MAX];
+};
+
 struct cfg_group {
 	uint32_t id;
 	char name[NSR_APP_NAME_MAX + 1];
@@ -83,6 +92,8 @@ struct cfg_group {
 	size_t nr_addrs;
 	struct cfg_rule *rules;
 	size_t nr_rules;
+	struct cfg_md5 *md5;
+	size_t nr_md5;
 };
 
 struct nsrd_config {

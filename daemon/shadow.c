@@ -13,6 +13,8 @@
 
 #include "control.h"
 #include "group_priv.h"
+#include "md5.h"
+#include "options.h"
 
 #include "../lib/libnsr.h"
 
@@ -39,7 +41,11 @@ static int create_socket(const struct group *g, const struct nsr_store_conn *c)
 		goto err;
 	if (r && r->vrf[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, r->vrf, sizeof(r->vrf)))
 		goto err;
-	return fd;
+	err = md5_set(g->cfg, c, fd);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 err:
 	err = -errno;
 	close(fd);
@@ -90,6 +96,7 @@ static bool is_cursor(unsigned int type)
 	case TCP_NSR_A_CONN_FLAGS:
 	case TCP_NSR_A_CONN_STATE:
 	case TCP_NSR_A_CONN_GAP:
+	case TCP_NSR_A_CONN_OPTS:
 		return true;
 	}
 	return type >= TCP_NSR_A_CONN_RCV_NXT && type <= TCP_NSR_A_CONN_PMTU;
@@ -123,10 +130,19 @@ static void inject(struct group *g, struct nsr_store_conn *c)
 	struct attr_buf b = { 0 };
 	int fd = create_socket(g, c), err;
 
+	if (fd == -ENOKEY) {
+		/* Asked for again with every cursor, said once. */
+		if (!s->why)
+			refuse(g, c, MD5_MISSING);
+		s->why = MD5_MISSING;
+		return;
+	}
+	s->why = NULL;
 	if (fd < 0) {
 		refuse(g, c, strerror(-fd));
 		return;
 	}
+	options_check(g, c, fd);
 	s->unprotected = c->flags & TCP_NSR_CONN_F_UNPROTECTED;
 	put_record(&b, c, false);
 	err = b.failed ? -ENOMEM : kernel_conn_inject(g->nsrd->kernel, g->cfg->id, fd, b.data, b.len, late);
@@ -210,6 +226,20 @@ void shadow_changed(struct group *g, struct nsr_store_conn *c)
 	}
 	if (list_empty(&s->dirty))
 		list_add_tail(&s->dirty, &group_priv(g)->dirty);
+}
+
+void shadow_retry(struct group *g)
+{
+	struct nsr_store_conn *c = NULL;
+
+	if (group_owns_conns(g))
+		return;
+	while ((c = nsr_store_conn_next(g->store, c))) {
+		struct shadow *s = c->priv;
+
+		if (s && !s->injected && !s->claimed && s->fd < 0 && is_carried(c))
+			inject(g, c);
+	}
 }
 
 void shadow_flush(struct group *g)

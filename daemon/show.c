@@ -8,6 +8,7 @@
 #include "control.h"
 #include "gate.h"
 #include "group_priv.h"
+#include "md5.h"
 #include "show.h"
 
 static const char *const modes[] = { "naive", "adopt", "lossless" };
@@ -167,13 +168,20 @@ static bool conn_protected(const struct group *g, const struct nsr_store_conn *c
 
 	if (!group_owns_conns(g))
 		return s && s->injected && !(c->flags & TCP_NSR_CONN_F_UNPROTECTED);
-	return role_protected(&g->role) && (c->mode != TCP_NSR_MODE_LOSSLESS || gate_holds(g, c));
+	/* The configuration of both boxes is the same: what lacks here lacks there. */
+	return role_protected(&g->role) && !md5_lacks_key(g->cfg, c) && (c->mode != TCP_NSR_MODE_LOSSLESS || gate_holds(g, c));
 }
 
 static const char *conn_reason(const struct group *g, const struct nsr_store_conn *c)
 {
+	const struct shadow *s = c->priv;
+
 	if (conn_protected(g, c))
 		return "";
+	if (md5_lacks_key(g->cfg, c))
+		return MD5_MISSING;
+	if (!group_owns_conns(g) && s && s->why)
+		return s->why;
 	if (!group_owns_conns(g))
 		return c->flags & TCP_NSR_CONN_F_UNPROTECTED ? "the active says so" : "no shadow";
 	if (c->mode == TCP_NSR_MODE_LOSSLESS && !gate_holds(g, c))

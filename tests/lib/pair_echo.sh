@@ -6,14 +6,14 @@
 TOOLS=$NSR_B/tests
 FAR_SEQ=0
 
-# echo_start BOX: one application for each address family
+# echo_start BOX: one application for each address family, with the options in ECHO_OPTS
 echo_start() {
 	local box=$1 app to
 
 	for app in "echo4 $VIP4:$PORT" "echo6 [$VIP6]:$PORT"; do
 		to=${app#* } app=${app% *}
 		spawn "$box" "$TOOLS/nsr_echo" --group edge --app "$app" --socket "$PAIR/$box/run/app.sock" \
-			--listen "$to" --gap "$PAIR_GAP" >>"$PAIR/$box/$app.log" 2>&1 </dev/null
+			--listen "$to" --gap "$PAIR_GAP" ${ECHO_OPTS:-} >>"$PAIR/$box/$app.log" 2>&1 </dev/null
 		APP_PID[$box]="${APP_PID[$box]:-} $!"
 	done
 	until_ok 30 attached "$box" && until_ok 30 listens "$box" 2

@@ -304,7 +304,7 @@ static void loop(void)
 }
 
 enum { O_CONNECT = 1, O_LISTEN, O_BIND, O_SEND, O_RECV, O_RATE, O_READ_RATE, O_SEED, O_MESSAGE, O_ECHO, O_COUNT,
-       O_TIMEOUT, O_RCVBUF, O_SNDBUF, O_MSS, O_CLAMP, O_NODELAY, O_HELP };
+       O_TIMEOUT, O_RCVBUF, O_SNDBUF, O_MSS, O_CLAMP, O_NODELAY, O_MD5, O_HELP };
 
 static const struct option options[] = {
 	{ "connect", 1, NULL, O_CONNECT }, { "listen", 1, NULL, O_LISTEN }, { "bind", 1, NULL, O_BIND },
@@ -312,7 +312,8 @@ static const struct option options[] = {
 	{ "read-rate", 1, NULL, O_READ_RATE }, { "seed", 1, NULL, O_SEED }, { "message", 1, NULL, O_MESSAGE },
 	{ "echo", 1, NULL, O_ECHO }, { "count", 1, NULL, O_COUNT }, { "timeout", 1, NULL, O_TIMEOUT },
 	{ "rcvbuf", 1, NULL, O_RCVBUF }, { "sndbuf", 1, NULL, O_SNDBUF }, { "mss", 1, NULL, O_MSS },
-	{ "window-clamp", 1, NULL, O_CLAMP }, { "nodelay", 0, NULL, O_NODELAY }, { "help", 0, NULL, O_HELP }, { 0 },
+	{ "window-clamp", 1, NULL, O_CLAMP }, { "nodelay", 0, NULL, O_NODELAY }, { "md5", 1, NULL, O_MD5 },
+	{ "help", 0, NULL, O_HELP }, { 0 },
 };
 
 static void help(void)
@@ -321,7 +322,7 @@ static void help(void)
 	       "  streams: [--send BYTES] [--recv BYTES] [--rate BYTES/S] [--read-rate BYTES/S]\n"
 	       "  echo:    --echo MS (a request each MS) [--count N]\n"
 	       "  [--seed N] [--message BYTES] [--timeout MS without progress] [--rcvbuf N] [--sndbuf N] [--mss N]\n"
-	       "  [--window-clamp N] [--nodelay]\n");
+	       "  [--window-clamp N] [--nodelay] [--md5 ADDR,KEY]\n");
 	exit(0);
 }
 
@@ -350,6 +351,7 @@ static void parse(int argc, char **argv)
 		case O_MSS: opts.mss = v; break;
 		case O_CLAMP: opts.window_clamp = v; break;
 		case O_NODELAY: opts.nodelay = true; break;
+		case O_MD5: opts.md5 = optarg; break;
 		case O_HELP: help(); break;
 		default: exit(2);
 		}

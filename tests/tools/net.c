@@ -64,6 +64,29 @@ static void set(int fd, int level, int name, int value, const char *what)
 		err(2, "%s %d", what, value);
 }
 
+/* Only a socket of the far end's own family has a use for its key. */
+static void set_md5(int fd, const char *text)
+{
+	const char *comma = strchr(text, ',');
+	struct tcp_md5sig sig = { 0 };
+	struct net_addr a;
+	socklen_t len = sizeof(int);
+	int family;
+	char addr[64];
+
+	if (!comma || strlen(comma + 1) > sizeof(sig.tcpm_key))
+		errx(2, "--md5 %s: expected ADDR,KEY", text);
+	snprintf(addr, sizeof(addr), "%.*s", (int)(comma - text), text);
+	net_parse(addr, &a);
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) || family != a.ss.ss_family)
+		return;
+	memcpy(&sig.tcpm_addr, &a.ss, sizeof(sig.tcpm_addr));
+	sig.tcpm_keylen = (uint16_t)strlen(comma + 1);
+	memcpy(sig.tcpm_key, comma + 1, sig.tcpm_keylen);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &sig, sizeof(sig)))
+		err(2, "TCP_MD5SIG");
+}
+
 void net_apply(int fd, const struct net_opts *o)
 {
 	set(fd, SOL_SOCKET, SO_RCVBUF, o->rcvbuf, "SO_RCVBUF");
@@ -71,6 +94,12 @@ void net_apply(int fd, const struct net_opts *o)
 	set(fd, IPPROTO_TCP, TCP_MAXSEG, o->mss, "TCP_MAXSEG");
 	set(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, o->window_clamp, "TCP_WINDOW_CLAMP");
 	set(fd, IPPROTO_TCP, TCP_NODELAY, o->nodelay, "TCP_NODELAY");
+	set(fd, IPPROTO_IP, IP_TOS, o->tos, "IP_TOS");
+	if (o->congestion &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion, (socklen_t)strlen(o->congestion)))
+		err(2, "TCP_CONGESTION %s", o->congestion);
+	if (o->md5)
+		set_md5(fd, o->md5);
 }
 
 int net_listen(const struct net_addr *a, const struct net_opts *o)

@@ -16,6 +16,9 @@ struct net_addr {
 struct net_opts {
 	int rcvbuf, sndbuf, mss, window_clamp;
 	bool nodelay;
+	int tos;
+	const char *congestion;
+	const char *md5;		/* "ADDR,KEY": RFC 2385, for this far end */
 };
 
 /* "10.0.0.1:179", "[2001:db8::1]:179", "10.0.0.1" (port 0). Exits 2 with words on stderr. */

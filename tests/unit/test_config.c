@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "config_parse.h"
+#include "md5.h"
 #include "nsrd.h"
 
 static char said[4096];
@@ -165,6 +167,91 @@ static void checks_meaning(void **state)
 		RULE "}\n", "10", "above 255", "mac-address = MAC");
 }
 
+#define MD5(lines)	"\tmd5 {\n" lines "\t}\n"
+
+/* Of several keys the one of the longest prefix. */
+static void md5_keys(void **state)
+{
+	struct nsrd_config *c = load_text(FILE_OF(RULE MD5("\t\tremote = 198.51.0.0/15\n\t\tkey = wide\n")
+						  MD5("\t\tremote = 198.51.100.7\n\t\tkey = \"of one\"\n")
+						  MD5("\t\tremote = 2001:db8::/32\n\t\tkey = six\n")));
+	static const struct {
+		const char *addr, *key;
+	} far[] = {
+		{ "198.51.100.7", "of one" }, { "198.51.100.8", "wide" }, { "198.50.1.1", "wide" },
+		{ "198.52.0.1", NULL }, { "2001:db8::9", "six" }, { "2001:db9::9", NULL },
+	};
+	struct nsr_store_conn conn = { .flags = TCP_NSR_CONN_F_MD5 };
+	const struct cfg_md5 *k;
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(c->groups[0].nr_md5, 3);
+	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		assert_true(parse_addr(far[i].addr, &conn.tuple.family, conn.tuple.raddr));
+		k = md5_find(&c->groups[0], conn.tuple.family, conn.tuple.raddr);
+		assert_int_equal(md5_lacks_key(&c->groups[0], &conn), !far[i].key);
+		assert_int_equal(!k, !far[i].key);
+		if (!k)
+			continue;
+		assert_int_equal(k->len, strlen(far[i].key));
+		assert_memory_equal(k->key, far[i].key, k->len);
+	}
+	conn.flags = 0;
+	assert_false(md5_lacks_key(&c->groups[0], &conn));
+	config_free(c);
+}
+
+static struct nsrd_config *load_key_file(const char *content, mode_t mode)
+{
+	char path[] = "/tmp/test_config.XXXXXX", text[600];
+	int fd = mkstemp(path);
+	struct nsrd_config *c;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+	snprintf(text, sizeof(text), FILE_OF(RULE MD5("\t\tremote = 10.0.0.0/8\n\t\tkey-file = \"%s\"\n")), path);
+	c = load_text(text);
+	unlink(path);
+	return c;
+}
+
+static void md5_key_file(void **state)
+{
+	struct nsrd_config *c = load_key_file("s3cret key\nanother line\n", 0600);
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(c->groups[0].md5[0].len, 10);
+	assert_memory_equal(c->groups[0].md5[0].key, "s3cret key", 10);
+	config_free(c);
+	assert_null(load_key_file("s3cret\n", 0640));
+	assert_non_null(strstr(said, "mode 0600"));
+	assert_null(load_key_file("\ns3cret\n", 0600));
+	assert_non_null(strstr(said, "has 0 bytes"));
+	assert_null(strstr(said, "s3cret"));
+}
+
+static void md5_refusals(void **state)
+{
+	char text[1024], key[82];
+
+	(void)state;
+	refuses(FILE_OF(RULE MD5("\t\tkey = x\n")), "15", "remote is missing", "remote = PREFIX");
+	refuses(FILE_OF(RULE MD5("\t\tremote = 10.0.0.1\n")), "15", "no key", "key-file");
+	refuses(FILE_OF(RULE MD5("\t\tremote = 10.0.0.1\n\t\tkey = x\n\t\tkey-file = \"/y\"\n")), "17", "two keys",
+		"key-file");
+	refuses(FILE_OF(RULE MD5("\t\tremote = 10.0.0.1\n\t\tkey-file = \"/nonexistent\"\n")), "16",
+		"/nonexistent", "first line");
+	memset(key, 'k', 81);
+	key[81] = '\0';
+	snprintf(text, sizeof(text), FILE_OF(RULE MD5("\t\tremote = 10.0.0.1\n\t\tkey = %s\n")), key);
+	refuses(text, "16", "81 bytes", "1 to 80");
+	assert_null(strstr(said, "kkk"));
+}
+
 static void insecure_is_the_operators_word(void **state)
 {
 	struct nsrd_config *c = load_text("node-id = 1\npeer {\n\tlocal = 8.8.8.7\n\taddress = 8.8.8.8\n"
@@ -297,7 +384,8 @@ int main(void)
 		cmocka_unit_test(numbers_are_strict), cmocka_unit_test(takes_all), cmocka_unit_test(names_line_and_words), cmocka_unit_test(checks_meaning),
 		cmocka_unit_test(insecure_is_the_operators_word), cmocka_unit_test(survives_rubbish),
 		cmocka_unit_test(reload_refuses_what_cannot_change), cmocka_unit_test(private_addresses),
-		cmocka_unit_test(times),
+		cmocka_unit_test(times), cmocka_unit_test(md5_keys), cmocka_unit_test(md5_key_file),
+		cmocka_unit_test(md5_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

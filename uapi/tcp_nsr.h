@@ -74,9 +74,9 @@
  *	family in the caller's namespace; it becomes a shadow. The group must not be ACTIVE, unless LATE is given
  *	(a shadow made after the role flip; it is solicited at once): EBUSY. EEXIST: the 4-tuple or the ID is
  *	taken; EADDRINUSE: another socket has LPORT for itself; ENOSPC: MAX_SHADOWS reached; EBADF, ENOTSOCK: FD is no
- *	socket; EPROTOTYPE: not TCP, or of another family or namespace; EISCONN, EPROTO: not fresh; ENOKEY: F_MD5, and the
- *	socket has no key; EOPNOTSUPP: this
- *	kernel or this kind of socket cannot carry the record; ESHUTDOWN: the module is being unloaded.
+ *	socket; EPROTOTYPE: not TCP, or of another family or namespace; EISCONN, EPROTO: not fresh; ENOKEY: FLAGS have
+ *	MD5, and the socket has no key; EOPNOTSUPP: this kernel or this kind of socket cannot carry the record;
+ *	ESHUTDOWN: the module is being unloaded.
  * @TCP_NSR_CMD_CONN_SET: do: CONN with ID and any of the cursors, STATE, vouched positions, OPTS, FLAGS (EXACT, RCV_FIN,
  *	UNPROTECTED): what a shadow will adopt by, EALREADY once it is none; GAP at any time; GATE, GATE_OPEN of a
  *	lossless connection, EALREADY while it is a shadow. A message may carry several CONN attributes: all are

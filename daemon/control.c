@@ -19,7 +19,12 @@
 #define BACKLOG_MAX	(8u << 20)	/* bytes that wait for a caller who does not read */
 #define CLIENTS_MAX	32
 
-/** struct client - one caller; @waits: for the end of that group's switchover; @streams: reads events */
+/**
+ * struct client - one caller; @waits: for the end of that group's switchover; @streams: reads events
+ *
+ * What a caller asks for may be an event that it reads itself, and its connection may end at that. So while a
+ * request of its is carried out (@busy) it is only closed (@gone), and on_readable() has the rest.
+ */
 struct client {
 	struct list_head node;
 	struct control *control;
@@ -29,7 +34,7 @@ struct client {
 	size_t in_len;
 	char *out;
 	size_t out_len, out_size;
-	bool streams, leaving;
+	bool streams, leaving, busy, gone;
 	const struct group *waits;
 };
 
@@ -52,7 +57,11 @@ static void client_destroy(struct client *cl)
 	list_del(&cl->node);
 	cl->control->nr_clients--;
 	free(cl->out);
-	free(cl);
+	cl->out = NULL;
+	cl->out_len = cl->out_size = 0;
+	cl->gone = true;
+	if (!cl->busy)
+		free(cl);
 }
 
 /* False: the caller is gone, and so is cl. */
@@ -87,9 +96,13 @@ static bool client_flush(struct client *cl)
 
 static bool client_send(struct client *cl, const json_t *o)
 {
-	char *line = json_dumps(o, JSON_COMPACT), *more;
-	size_t n = line ? strlen(line) : 0;
+	char *line, *more;
+	size_t n;
 
+	if (cl->gone)
+		return false;
+	line = json_dumps(o, JSON_COMPACT);
+	n = line ? strlen(line) : 0;
 	if (!line || cl->out_len + n + 1 > BACKLOG_MAX) {
 		free(line);
 		client_destroy(cl);
@@ -255,28 +268,25 @@ static const struct {
 	{ "flush", do_flush }, { "force-active", do_force_active }, { "clear", do_clear },
 };
 
-/* False: the caller is gone. */
-static bool take_line(struct client *cl, const char *line, size_t len)
+static void take_line(struct client *cl, const char *line, size_t len)
 {
 	json_error_t err;
 	json_t *req = json_loadb(line, len, 0, &err);
 	const char *verb = json_string_value(json_object_get(req, "verb"));
-	bool alive;
 
 	for (size_t i = 0; verb && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(verb, verbs[i].name))
 			continue;
-		alive = verbs[i].run(cl, req);
+		verbs[i].run(cl, req);
 		json_decref(req);
-		return alive;
+		return;
 	}
 	if (!req)
-		alive = refuse(cl, "not a JSON object on one line: %s", err.text);
+		refuse(cl, "not a JSON object on one line: %s", err.text);
 	else
-		alive = refuse(cl, "verb \"%s\" is unknown; expected one of: show, events, switchover, resync, flush, "
-			       "force-active, clear", verb ? verb : "");
+		refuse(cl, "verb \"%s\" is unknown; expected one of: show, events, switchover, resync, flush, "
+		       "force-active, clear", verb ? verb : "");
 	json_decref(req);
-	return alive;
 }
 
 /* ---- callers ---- */
@@ -299,8 +309,13 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 	while ((end = memchr(cl->in, '\n', cl->in_len))) {
 		size_t len = (size_t)(end - cl->in);
 
-		if (!take_line(cl, cl->in, len))
+		cl->busy = true;
+		take_line(cl, cl->in, len);
+		cl->busy = false;
+		if (cl->gone) {
+			free(cl);
 			return;
+		}
 		cl->in_len -= len + 1;
 		memmove(cl->in, end + 1, cl->in_len);
 	}
@@ -374,6 +389,20 @@ void control_switchover_done(struct group *g)
 	list_for_each_safe(cl, next, &the_control->clients, node)
 		if (cl->waits == g)
 			switchover_answer(cl, g);
+}
+
+void control_group_gone(const struct group *g)
+{
+	struct client *cl, *next;
+
+	if (!the_control)
+		return;
+	list_for_each_safe(cl, next, &the_control->clients, node) {
+		if (cl->waits != g)
+			continue;
+		cl->waits = NULL;
+		refuse(cl, "group %s: switchover: the group was taken out of the configuration", g->cfg->name);
+	}
 }
 
 /* ---- life ---- */

@@ -14,7 +14,7 @@ struct control *control_create(struct nsrd *n);
 void control_destroy(struct control *c);
 
 /**
- * control_emit - tell whoever listens to events, and remember it for those who come a little later
+ * control_emit - tell whoever listens to events
  * @g: group, or NULL
  * @event: one word: "role", "alarm", "settled", "conn", "gap", "resync"
  */
@@ -23,5 +23,8 @@ void control_emit(struct nsrd *n, const struct group *g, const char *event, cons
 
 /* a switchover of @g has come to its end: whoever waits for it is answered */
 void control_switchover_done(struct group *g);
+
+/* @g leaves the configuration: nobody waits for it any longer */
+void control_group_gone(const struct group *g);
 
 #endif

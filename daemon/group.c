@@ -699,6 +699,7 @@ void group_destroy(struct group *g)
 	struct ev_loop *loop = g->nsrd->loop;
 	struct nsr_store_conn *c = NULL;
 
+	control_group_gone(g);
 	ev_timer_stop(loop, &p->turn);
 	ev_timer_stop(loop, &p->wake);
 	ev_timer_stop(loop, &p->leave);

@@ -85,6 +85,7 @@ for line in open(sys.argv[1]): assert json.loads(line)[\"version\"] == 1
 " "$PAIR/events.json"'
 	pair_up a b
 	kill $EVENTS_PID
+	check "a listener that leaves with its own request does no harm" leaves_at_once
 	check "what a box in its state cannot do is refused, with the reason" refused 1 'edge' ctl b switchover --yes
 	check "and --json has it too" eval 'status 1 ctl b --json switchover --yes; grep -q "\"error\":" "$PAIR/out"'
 	check "an unknown group is named" refused 1 '"core"' ctl a switchover core --yes
@@ -95,6 +96,21 @@ for line in open(sys.argv[1]): assert json.loads(line)[\"version\"] == 1
 		grep -q "\"result\": \"node 2 is active" "$PAIR/out" && is_state b active && pair_up b a'
 	ctl b switchover --yes >/dev/null
 	pair_up a b
+}
+
+# Whoever listens to events asks for what makes one, and is gone before it comes: ten callers.
+leaves_at_once() {
+	python3 - "$PAIR/b/run/control.sock" <<-'END'
+	import socket, sys
+	for i in range(10):
+	    s = socket.socket(socket.AF_UNIX)
+	    s.connect(sys.argv[1])
+	    s.sendall(b'{"verb": "events"}\n')
+	    s.recv(4096)
+	    s.sendall(b'{"verb": "resync"}\n{"verb": "resync"}\n')
+	    s.close()
+	END
+	kill -0 "${NSRD_PID[b]}" && pair_up a b && kill -0 "${NSRD_PID[b]}"
 }
 
 # bad NAME SED-SCRIPT TEXT [section]: the configuration, edited, is refused at the line that the script changed;
@@ -166,7 +182,7 @@ flushed() {
 }
 
 ktap_print_header
-ktap_set_plan 37
+ktap_set_plan 38
 pair_create || exit 1
 box_start a
 box_start b

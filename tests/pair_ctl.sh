@@ -98,19 +98,20 @@ for line in open(sys.argv[1]): assert json.loads(line)[\"version\"] == 1
 	pair_up a b
 }
 
-# Whoever listens to events asks for what makes one, and is gone before it comes: ten callers.
+# Whoever listens to events asks for what makes one, and is gone before it comes.
 leaves_at_once() {
-	python3 - "$PAIR/b/run/control.sock" <<-'END'
-	import socket, sys
-	for i in range(10):
-	    s = socket.socket(socket.AF_UNIX)
-	    s.connect(sys.argv[1])
-	    s.sendall(b'{"verb": "events"}\n')
-	    s.recv(4096)
-	    s.sendall(b'{"verb": "resync"}\n{"verb": "resync"}\n')
-	    s.close()
+	python3 - "$PAIR/b/run/control.sock" "${NSRD_PID[b]}" <<-'END'
+	import os, signal, socket, sys
+	s = socket.socket(socket.AF_UNIX)
+	s.connect(sys.argv[1])
+	s.sendall(b'{"verb": "events"}\n')
+	s.recv(4096)
+	os.kill(int(sys.argv[2]), signal.SIGSTOP)
+	s.sendall(b'{"verb": "resync"}\n')
+	s.close()
+	os.kill(int(sys.argv[2]), signal.SIGCONT)
 	END
-	kill -0 "${NSRD_PID[b]}" && pair_up a b && kill -0 "${NSRD_PID[b]}"
+	pair_up a b && kill -0 "${NSRD_PID[b]}"
 }
 
 # bad NAME SED-SCRIPT TEXT [section]: the configuration, edited, is refused at the line that the script changed;

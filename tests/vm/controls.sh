@@ -58,7 +58,7 @@ lost() {
 	$run -n -- sh -c "echo x >$canary && cat $canary" && [ ! -e $canary ]
 }
 expect 0 '^x$' "the host's files: writable in the guest, untouched outside" -- lost
-expect 123 'no kernel "2.4": one of 6.1 6.12 debug' "a kernel that does not exist" -- \
+expect 123 'no kernel "2.4": one of 6.1 6.12 7.2 debug' "a kernel that does not exist" -- \
 	$run -k 2.4 -- true
 
 # A QEMU whose first $1 guests die before they begin, or hang there; or, as $2 says, in the midst: of a

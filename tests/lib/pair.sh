@@ -295,16 +295,30 @@ capture() {
 	local name=$1 ns=$2 dev=$3
 
 	shift 3
-	ip netns exec "$ns-$$" tcpdump -i "$dev" -U -s 160 -w "$PAIR/$name.pcap" "$@" \
+	# Without --immediate-mode the kernel keeps frames back until a block is full, and those go at a kill.
+	ip netns exec "$ns-$$" tcpdump --immediate-mode -i "$dev" -U -s 160 -w "$PAIR/$name.pcap" "$@" \
 		>/dev/null 2>"$PAIR/$name.tcpdump" </dev/null &
-	CAPTURES="${CAPTURES:-} $!"
+	CAPTURES="${CAPTURES:-} $!:$name"
 	until_ok 20 grep -q listening "$PAIR/$name.tcpdump"
 }
 
+# capture_whole PID NAME: tcpdump has taken all that the kernel had for it. (Never true with -Q, whose frames of the
+# other direction count as received.)
+capture_whole() {
+	kill -USR1 "$1" || return 1
+	sleep 0.1
+	# "7 packets captured, 9 packets received by filter, 0 packets dropped by kernel"
+	tail -n 1 "$PAIR/$2.tcpdump" | awk '/captured/ { whole = $1 == $4 } END { exit !whole }'
+}
+
 capture_stop() {
-	sleep 0.2		# what tcpdump has not read yet
-	kill ${CAPTURES:-} 2>/dev/null
-	wait ${CAPTURES:-} 2>/dev/null
+	local one
+
+	for one in ${CAPTURES:-}; do
+		until_ok 2 capture_whole "${one%:*}" "${one#*:}"
+		kill "${one%:*}" 2>/dev/null
+		wait "${one%:*}" 2>/dev/null
+	done
 	CAPTURES=
 }
 

@@ -54,6 +54,17 @@ bool app_is_attached(const struct group *g, const char *app)
 	return ag && app_client_find(ag, app);
 }
 
+void app_each_attached(const struct group *g, void (*tell)(void *data, const char *app), void *data)
+{
+	struct app_server *as = app_server_of(g);
+	struct app_group *ag = app_group_get(as, (struct group *)g);
+	struct app_client *c;
+
+	list_for_each(c, &as->clients, node)
+		if (ag && c->ag == ag && !c->dying)
+			tell(data, c->name);
+}
+
 bool app_is_active(const struct app_group *ag)
 {
 	return ag->role == NSR_ROLE_ACTIVE || ag->role == NSR_ROLE_LEAVING;

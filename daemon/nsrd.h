@@ -231,6 +231,7 @@ void app_freeze(struct group *g);
 void app_txn_acked(struct group *g, const char *app, uint64_t txn);
 bool app_group_left(const struct group *g);
 bool app_is_attached(const struct group *g, const char *app);	/* nsrctl show */
+void app_each_attached(const struct group *g, void (*tell)(void *data, const char *app), void *data);
 const char *app_group_laggard(const struct group *g);	/* name of one that has not answered */
 /* app.c tells group.c: the application took the descriptor / died or detached */
 void group_conn_claimed(struct group *g, uint64_t conn_id);

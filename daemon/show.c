@@ -272,19 +272,39 @@ static size_t count_conns(struct group *g, const struct nsr_store_app *a)
 	return n;
 }
 
+struct app_list {
+	json_t *list;
+	struct group *g;
+};
+
+static void app_line(struct app_list *l, const char *name, struct nsr_store_app *a)
+{
+	json_array_append_new(l->list, json_pack("{s:s, s:s, s:b, s:I, s:I}", "group", l->g->cfg->name, "name", name,
+						 "attached", app_is_attached(l->g, name), "conns",
+						 (json_int_t)(a ? count_conns(l->g, a) : 0), "state_records",
+						 (json_int_t)(a ? count_states(a) : 0)));
+}
+
+/* It is attached, and nothing of it is in the store yet: a standby's, whose twin on the active has no state. */
+static void app_line_new(void *data, const char *name)
+{
+	struct app_list *l = data;
+
+	if (!nsr_store_app_find(l->g->store, name))
+		app_line(l, name, NULL);
+}
+
 json_t *show_apps(struct nsrd *n)
 {
-	json_t *list = json_array();
+	struct app_list l = { .list = json_array() };
 	struct nsr_store_app *a;
-	struct group *g;
 
-	list_for_each(g, &n->groups, node)
-		list_for_each(a, nsr_store_apps(g->store), node)
-			json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:I, s:I}",
-				"group", g->cfg->name, "name", a->name, "attached", app_is_attached(g, a->name),
-				"conns", (json_int_t)count_conns(g, a), "state_records",
-				(json_int_t)count_states(a)));
-	return list;
+	list_for_each(l.g, &n->groups, node) {
+		list_for_each(a, nsr_store_apps(l.g->store), node)
+			app_line(&l, a->name, a);
+		app_each_attached(l.g, app_line_new, &l);
+	}
+	return l.list;
 }
 
 /* ---- counters, digest ---- */

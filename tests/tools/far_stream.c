@@ -8,6 +8,7 @@
  * end one line, "result ok|fail why=... tx=... rx=... sha256_rx=... server_rx=... server_sha=ok|differs|none
  * echoes=... max_stall_ms=...". Exit 0 for ok, 1 for fail, 2 for a wrong command line.
  *
+ * --endless, --by-port, --vary: as nsr_stream has them. SIGTERM ends an endless stream behind a whole message.
  * SIGTERM: no more requests; the answer that is due is awaited, then the end is orderly ("ok").
  */
 #include <err.h>
@@ -36,6 +37,7 @@ static uint64_t bytes_send, bytes_recv, seed, count;
 static uint32_t message = 1000;
 static unsigned int ping_ms, timeout_ms = 300000;
 static struct net_rate send_rate, recv_rate;
+static bool endless, by_port;
 static struct pattern out_pattern, in_pattern;
 
 static int fd = -1;
@@ -48,6 +50,7 @@ static size_t answer_len, request_len, request_done;
 static uint32_t want_crc;
 static bool awaiting;
 static uint64_t moved_at, max_stall;
+static bool fin_sent;			/* endless: what comes until the other FIN is still to be right */
 static volatile sig_atomic_t usr1, term;
 
 static void on_signal(int sig)
@@ -67,7 +70,7 @@ static const char *server_sha(void)
 {
 	uint8_t hash[32];
 
-	if (ping_ms || !all_received())
+	if (ping_ms || endless || !all_received())
 		return "none";
 	sha256_end(&sha_tx, hash);
 	return memcmp(hash, trailer + 8, 32) ? "differs" : "ok";
@@ -98,7 +101,7 @@ static void __attribute__((noreturn)) result(const char *why)
 	sha256_hex(hash, hex);
 	printf("result %s why=%s tx=%" PRIu64 " rx=%" PRIu64 " sha256_rx=%s server_rx=%" PRIu64
 	       " server_sha=%s echoes=%" PRIu64 " max_stall_ms=%" PRIu64 "\n", ok ? "ok" : "fail", why, tx, rx,
-	       hex, ping_ms || !all_received() ? 0 : get_be64(trailer), server_sha(), echoes, max_stall);
+	       hex, ping_ms || endless || !all_received() ? 0 : get_be64(trailer), server_sha(), echoes, max_stall);
 	exit(!ok);
 }
 
@@ -109,11 +112,14 @@ static const char *errno_word(int e)
 
 /* ---- streams ---- */
 
-static void mismatch(uint64_t pos)
+/* n bytes at p ought to be what belongs at pos. */
+static void mismatch(uint64_t pos, const uint8_t *p, size_t n)
 {
-	static char why[64];
+	static char why[128];
+	char how[64];
 
-	snprintf(why, sizeof(why), "mismatch_at_%" PRIu64, pos);
+	pattern_diagnose(&in_pattern, pos, p, n, how, sizeof(how));
+	snprintf(why, sizeof(why), "mismatch_at_%" PRIu64 "_%s", pos, how);
 	result(why);
 }
 
@@ -125,20 +131,31 @@ static void take(const uint8_t *p, size_t n)
 		body = n;
 	ok = pattern_check(&in_pattern, rx, p, body);
 	if (ok < body)
-		mismatch(rx + ok);
-	sha256_add(&sha_rx, p, body);
+		mismatch(rx + ok, p + ok, n - ok);
+	if (!endless)
+		sha256_add(&sha_rx, p, body);
 	rx += body;
 	for (; body < n; body++, rx++) {
 		if (all_received())
-			mismatch(rx);
+			mismatch(rx, p + body, 0);
 		trailer[rx - bytes_recv] = p[body];
 	}
+}
+
+/* Bytes to the end of the message that is being sent. */
+static size_t rest_of_message(void)
+{
+	return tx && pattern_left(&out_pattern, tx - 1) != 1 ? pattern_left(&out_pattern, tx) : 0;
 }
 
 static size_t stream_out(uint8_t *buf)
 {
 	uint64_t room = net_rate_room(&send_rate), n = bytes_send - tx;
 
+	if (endless && term) {
+		room = CHUNK;
+		n = rest_of_message();
+	}
 	if (n > room)
 		n = room;
 	if (n > CHUNK)
@@ -173,7 +190,7 @@ static void take_answer(const uint8_t *p, size_t n)
 
 static size_t echo_out(uint8_t *buf)
 {
-	size_t len = message - 4;
+	size_t len = (message ? message : ECHO_MAX) - 4;
 
 	if (!request_len && !awaiting && !term && (!count || echoes < count) && net_now_ms() >= next_ping) {
 		next_ping = net_now_ms() + ping_ms;
@@ -206,6 +223,8 @@ static void receive(void)
 		return;
 	if (n < 0)
 		result(errno_word(errno));
+	if (n == 0 && endless && fin_sent)
+		result(!rx || pattern_left(&in_pattern, rx - 1) == 1 ? "complete" : "fin_in_message");
 	if (n == 0)
 		result(all_received() && tx == bytes_send ? "complete" : "fin_too_early");
 	recv_rate.done += n;
@@ -222,6 +241,11 @@ static void transmit(void)
 	size_t len = ping_ms ? echo_out(buf) : stream_out(buf);
 	ssize_t n;
 
+	if (!len && endless && term && !fin_sent) {
+		shutdown(fd, SHUT_WR);
+		fin_sent = true;
+		recv_rate = (struct net_rate){ 0 };
+	}
 	if (!len)
 		return;
 	n = send(fd, buf, len, MSG_NOSIGNAL);
@@ -231,7 +255,7 @@ static void transmit(void)
 		result(errno_word(errno));
 	if (ping_ms)
 		request_done += n;
-	else
+	else if (!endless)
 		sha256_add(&sha_tx, buf, n);
 	tx += n;
 	send_rate.done += n;
@@ -242,6 +266,8 @@ static bool wants_write(void)
 {
 	if (ping_ms)
 		return request_len && request_done < request_len;
+	if (endless && term)
+		return rest_of_message();
 	return tx < bytes_send && net_rate_room(&send_rate);
 }
 
@@ -287,11 +313,11 @@ static void loop(void)
 		if (wants_write())
 			p.events |= POLLOUT;
 		/* Rates and pings are looked at every few ms; errors are reported whatever is asked for. */
-		poll(&p, 1, ping_ms || send_rate.rate || recv_rate.rate ? 5 : 200);
+		poll(&p, 1, ping_ms || send_rate.rate || send_rate.varied || recv_rate.rate ? 5 : 200);
 		if (p.revents & (POLLIN | POLLERR | POLLHUP))
 			receive();
 		transmit();
-		if (term && !ping_ms)
+		if (term && !ping_ms && !endless)
 			result("stopped");
 		if (!ping_ms || awaiting) {
 			if (net_now_ms() - moved_at > timeout_ms)
@@ -304,7 +330,7 @@ static void loop(void)
 }
 
 enum { O_CONNECT = 1, O_LISTEN, O_BIND, O_SEND, O_RECV, O_RATE, O_READ_RATE, O_SEED, O_MESSAGE, O_ECHO, O_COUNT,
-       O_TIMEOUT, O_RCVBUF, O_SNDBUF, O_MSS, O_CLAMP, O_NODELAY, O_MD5, O_HELP };
+       O_TIMEOUT, O_RCVBUF, O_SNDBUF, O_MSS, O_CLAMP, O_NODELAY, O_MD5, O_ENDLESS, O_BY_PORT, O_VARY, O_HELP };
 
 static const struct option options[] = {
 	{ "connect", 1, NULL, O_CONNECT }, { "listen", 1, NULL, O_LISTEN }, { "bind", 1, NULL, O_BIND },
@@ -313,15 +339,17 @@ static const struct option options[] = {
 	{ "echo", 1, NULL, O_ECHO }, { "count", 1, NULL, O_COUNT }, { "timeout", 1, NULL, O_TIMEOUT },
 	{ "rcvbuf", 1, NULL, O_RCVBUF }, { "sndbuf", 1, NULL, O_SNDBUF }, { "mss", 1, NULL, O_MSS },
 	{ "window-clamp", 1, NULL, O_CLAMP }, { "nodelay", 0, NULL, O_NODELAY }, { "md5", 1, NULL, O_MD5 },
+	{ "endless", 0, NULL, O_ENDLESS }, { "by-port", 0, NULL, O_BY_PORT }, { "vary", 1, NULL, O_VARY },
 	{ "help", 0, NULL, O_HELP }, { 0 },
 };
 
 static void help(void)
 {
 	printf("usage: far_stream --connect ADDR:PORT [--bind ADDR[:PORT]] | --listen ADDR:PORT\n"
-	       "  streams: [--send BYTES] [--recv BYTES] [--rate BYTES/S] [--read-rate BYTES/S]\n"
+	       "  streams: [--send BYTES] [--recv BYTES] | --endless, [--rate BYTES/S] [--vary BYTES/S] [--read-rate BYTES/S]\n"
+	       "           [--by-port]\n"
 	       "  echo:    --echo MS (a request each MS) [--count N]\n"
-	       "  [--seed N] [--message BYTES] [--timeout MS without progress] [--rcvbuf N] [--sndbuf N] [--mss N]\n"
+	       "  [--seed N] [--message BYTES (0: of all sizes)] [--timeout MS without progress] [--rcvbuf N] [--sndbuf N] [--mss N]\n"
 	       "  [--window-clamp N] [--nodelay] [--md5 ADDR,KEY]\n");
 	exit(0);
 }
@@ -342,7 +370,7 @@ static void parse(int argc, char **argv)
 		case O_RATE: send_rate.rate = v; break;
 		case O_READ_RATE: recv_rate.rate = v; break;
 		case O_SEED: seed = v; break;
-		case O_MESSAGE: message = v < 8 ? 8 : v > ECHO_MAX ? ECHO_MAX : v; break;
+		case O_MESSAGE: message = v && v < 8 ? 8 : v > ECHO_MAX ? ECHO_MAX : v; break;
 		case O_ECHO: ping_ms = v ? v : 1; break;
 		case O_COUNT: count = v; break;
 		case O_TIMEOUT: timeout_ms = v; break;
@@ -352,14 +380,15 @@ static void parse(int argc, char **argv)
 		case O_CLAMP: opts.window_clamp = v; break;
 		case O_NODELAY: opts.nodelay = true; break;
 		case O_MD5: opts.md5 = optarg; break;
+		case O_ENDLESS: endless = true; bytes_send = bytes_recv = UINT64_MAX / 4; break;
+		case O_BY_PORT: by_port = true; break;
+		case O_VARY: send_rate.varied = v; break;
 		case O_HELP: help(); break;
 		default: exit(2);
 		}
 	}
 	if (!connect_to.len == !listen_at.len)
 		errx(2, "either --connect or --listen; see --help");
-	out_pattern = (struct pattern){ .seed = seed + PATTERN_TO_SERVER, .message = message };
-	in_pattern = (struct pattern){ .seed = seed + PATTERN_TO_FAR, .message = message };
 }
 
 static void establish(void)
@@ -387,6 +416,11 @@ static void establish(void)
 	getsockname(fd, (void *)&a, &la);
 	getpeername(fd, (void *)&b, &lb);
 	net_format(&a, local, sizeof(local));
+	if (by_port)
+		seed += strtoul(strrchr(local, ':') + 1, NULL, 10) * PATTERN_BY_PORT;
+	srandom(seed);
+	pattern_init(&out_pattern, seed + PATTERN_TO_SERVER, message);
+	pattern_init(&in_pattern, seed + PATTERN_TO_FAR, message);
 	net_format(&b, peer, sizeof(peer));
 	printf("connected local=%s peer=%s\n", local, peer);
 }

@@ -154,10 +154,29 @@ uint64_t net_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* Of ten whiles one is idle, one a burst at line rate, the others lie between a hundredth of the rate and all of it. */
+static void vary(struct net_rate *r, uint64_t now)
+{
+	static const unsigned int percent[] = { 0, 1, 3, 10, 30, 50, 70, 100, 100, 0 };
+	unsigned int pick = random() % 10;
+	bool burst = pick == 9;
+
+	r->idle = pick == 0;
+	r->rate = burst ? 0 : r->varied * percent[pick] / 100 + 1;
+	r->until = now + (burst ? 20 : 200 + random() % 1000);
+	r->start = 0;
+	r->done = 0;
+}
+
 uint64_t net_rate_room(struct net_rate *r)
 {
-	uint64_t now = net_now_ms(), may, burst = r->rate / 10 + 1;
+	uint64_t now = net_now_ms(), may, burst;
 
+	if (r->varied && now >= r->until)
+		vary(r, now);
+	if (r->idle)
+		return 0;
+	burst = r->rate / 10 + 1;
 	if (!r->rate)
 		return UINT64_MAX;
 	if (!r->start)
@@ -173,6 +192,8 @@ uint64_t net_rate_room(struct net_rate *r)
 
 unsigned int net_rate_wait(const struct net_rate *r)
 {
+	if (r->varied)
+		return 5;
 	if (!r->rate)
 		return 0;
 	return r->rate >= 1000 ? 5 : 1000 / r->rate;

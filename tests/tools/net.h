@@ -34,6 +34,10 @@ int net_connect(const struct net_addr *to, const struct net_addr *bind, const st
 struct net_rate {
 	uint64_t rate;			/* bytes per second */
 	uint64_t start, done;		/* ms; bytes */
+	/* Another rate every while, from none at all to this one, and now and then for a moment any. 0: always rate. */
+	uint64_t varied;
+	uint64_t until;			/* ms */
+	bool idle;
 };
 uint64_t net_now_ms(void);
 uint64_t net_rate_room(struct net_rate *r);

@@ -5,7 +5,10 @@
  * whichever box ends the connection knows the hash of the whole stream. Received bytes are consumed message by
  * message: there is a tail at nearly every moment.
  *
- * More events: "mismatch peer=... pos=..." (a byte that is not what belongs there: always an error),
+ * --endless: no trailer; the streams end when the far end has sent its FIN, each behind a whole message. --by-port:
+ * each connection has a seed of its own, the far end's port is in it. --vary RATE: another pace every while.
+ *
+ * More events: "mismatch peer=... pos=... why=..." (a byte that is not what belongs there: always an error),
  * "gap peer=... dir=rcv from=... to=...", "gap peer=... dir=snd known=... far_end_has=...",
  * "inconsistent peer=... state=... rcv_pos=..." (state and position of one transaction differ), and at the end
  * "done peer=... rx=... rx_sha256=... tx=... gap_bytes=... errors=0".
@@ -20,7 +23,7 @@
 #include "sha256.h"
 
 #define CHUNK	65536u
-#define MESSAGE_MAX	65536u
+#define MESSAGE_MAX	(65536u + 4)
 
 struct stream_state {			/* replicated as it is: both boxes have one byte order */
 	uint64_t rx;			/* consumed: position in the stream */
@@ -36,11 +39,12 @@ struct stream_conn {
 	size_t len;			/* bytes in in[], from st.rx on */
 	uint8_t in[MESSAGE_MAX + CHUNK];
 	struct net_rate out_rate;
+	struct pattern in_pattern, out_pattern;
 	bool done;
 };
 
-static uint64_t bytes_in, bytes_out, rate, seed;
-static struct pattern in_pattern, out_pattern;
+static uint64_t bytes_in, bytes_out, rate, varied, seed;
+static bool endless, by_port;
 static uint32_t message = 1000;
 
 static struct stream_conn *of(struct app_conn *conn)
@@ -50,8 +54,15 @@ static struct stream_conn *of(struct app_conn *conn)
 
 static void start(struct app_conn *conn)
 {
-	sha256_init(&of(conn)->st.sha);
-	of(conn)->out_rate.rate = rate;
+	struct stream_conn *s = of(conn);
+	const char *port = strrchr(conn->peer, ':');
+	uint64_t mine = seed + (by_port && port ? strtoul(port + 1, NULL, 10) * PATTERN_BY_PORT : 0);
+
+	sha256_init(&s->st.sha);
+	s->out_rate.rate = rate;
+	s->out_rate.varied = varied;
+	pattern_init(&s->in_pattern, mine + PATTERN_TO_SERVER, message);
+	pattern_init(&s->out_pattern, mine + PATTERN_TO_FAR, message);
 }
 
 static void put_conn(struct app_conn *conn)
@@ -81,13 +92,16 @@ static void no_state(struct app *app, const void *key, size_t klen, const void *
 /* Take n bytes out of in[]: hashed, counted, consumed. */
 static void take(struct stream_conn *s, size_t n)
 {
-	size_t ok = pattern_check(&in_pattern, s->st.rx, s->in, n);
+	size_t ok = pattern_check(&s->in_pattern, s->st.rx, s->in, n);
 
-	if (ok < n) {
-		app_event(s->conn.app, "mismatch peer=%s pos=%" PRIu64, s->conn.peer, s->st.rx + ok);
-		s->st.errors++;
+	if (ok < n && !s->st.errors++) {
+		char why[64];
+
+		pattern_diagnose(&s->in_pattern, s->st.rx + ok, s->in + ok, s->len - ok, why, sizeof(why));
+		app_event(s->conn.app, "mismatch peer=%s pos=%" PRIu64 " why=%s", s->conn.peer, s->st.rx + ok, why);
 	}
-	sha256_add(&s->st.sha, s->in, n);
+	if (!endless)
+		sha256_add(&s->st.sha, s->in, n);
 	s->st.rx += n;
 	s->len -= n;
 	memmove(s->in, s->in + n, s->len);
@@ -100,7 +114,7 @@ static void take_messages(struct stream_conn *s)
 	size_t left;
 
 	for (;;) {
-		left = message - s->st.rx % message;
+		left = pattern_left(&s->in_pattern, s->st.rx);
 		if (bytes_in - s->st.rx < left)
 			left = bytes_in - s->st.rx;
 		if (s->hole_len && s->hole_at - s->st.rx < left)
@@ -161,7 +175,7 @@ static void input(struct app_conn *conn)
 		put_conn(conn);
 	if (n == 0) {
 		conn->eof = true;
-		if (s->st.tx >= bytes_out + PATTERN_TRAILER || s->st.rx < bytes_in)
+		if (!endless && (s->st.tx >= bytes_out + PATTERN_TRAILER || s->st.rx < bytes_in))
 			finished(s, s->st.rx < bytes_in ? "eof_too_early" : "eof");
 	}
 }
@@ -176,7 +190,7 @@ static size_t fill_out(struct stream_conn *s, uint8_t *buf, size_t max)
 	if (s->st.tx < bytes_out) {
 		if (left < max)
 			max = left;
-		pattern_fill(&out_pattern, s->st.tx, buf, max);
+		pattern_fill(&s->out_pattern, s->st.tx, buf, max);
 		return max;
 	}
 	in = s->st.tx - bytes_out;
@@ -211,12 +225,27 @@ static int write_some(struct stream_conn *s, size_t max)
 	return 1;
 }
 
+/* Bytes to the end of the message that is being sent. */
+static size_t rest_of_message(const struct stream_conn *s)
+{
+	uint32_t left = pattern_left(&s->out_pattern, s->st.tx);
+
+	return s->st.tx && pattern_left(&s->out_pattern, s->st.tx - 1) != 1 ? left : 0;
+}
+
+static bool finish(struct app_conn *conn);
+
 static unsigned int output(struct app_conn *conn)
 {
 	struct stream_conn *s = of(conn);
 	int budget = 16, ret = 1;
 	uint64_t tx = s->st.tx;
 
+	if (endless && conn->eof) {
+		if (finish(conn) && !conn->dead)
+			finished(s, s->len ? "eof_in_message" : "eof");
+		return 0;
+	}
 	while (budget-- && ret > 0) {
 		uint64_t room = s->st.tx < bytes_out ? net_rate_room(&s->out_rate) : UINT64_MAX;
 
@@ -233,7 +262,7 @@ static unsigned int output(struct app_conn *conn)
 	if (ret < 0 || conn->dead)
 		return 0;		/* conn_writable wakes the loop */
 	if (s->st.tx < bytes_out)
-		return rate ? net_rate_wait(&s->out_rate) : 1;
+		return rate || varied ? net_rate_wait(&s->out_rate) : 1;
 	return 0;
 }
 
@@ -241,8 +270,8 @@ static bool finish(struct app_conn *conn)
 {
 	struct stream_conn *s = of(conn);
 
-	while (!conn->dead && s->st.tx < bytes_out && s->st.tx % message) {
-		if (write_some(s, message - s->st.tx % message) <= 0)
+	while (!conn->dead && s->st.tx < bytes_out && rest_of_message(s)) {
+		if (write_some(s, rest_of_message(s)) <= 0)
 			return conn->dead;
 	}
 	while (!conn->dead && s->st.tx > bytes_out && s->st.tx < bytes_out + PATTERN_TRAILER) {
@@ -303,27 +332,29 @@ static void dump_global(struct app *app, FILE *f)
 	(void)f;
 }
 
-enum { O_RECV = 1000, O_SEND, O_RATE, O_SEED, O_MESSAGE };
+enum { O_RECV = 1000, O_SEND, O_RATE, O_SEED, O_MESSAGE, O_ENDLESS, O_BY_PORT, O_VARY };
 
 static const struct option options[] = {
 	{ "recv", 1, NULL, O_RECV }, { "send", 1, NULL, O_SEND }, { "rate", 1, NULL, O_RATE },
-	{ "seed", 1, NULL, O_SEED }, { "message", 1, NULL, O_MESSAGE }, { 0 },
+	{ "seed", 1, NULL, O_SEED }, { "message", 1, NULL, O_MESSAGE },
+	{ "endless", 0, NULL, O_ENDLESS }, { "by-port", 0, NULL, O_BY_PORT }, { "vary", 1, NULL, O_VARY }, { 0 },
 };
 
 static void option(struct app *app, int opt, const char *arg)
 {
-	uint64_t v = strtoull(arg, NULL, 0);
+	uint64_t v = arg ? strtoull(arg, NULL, 0) : 0;
 
 	(void)app;
 	switch (opt) {
+	case O_ENDLESS: endless = true; bytes_in = bytes_out = UINT64_MAX / 4; break;
+	case O_BY_PORT: by_port = true; break;
+	case O_VARY: varied = v; break;
 	case O_RECV: bytes_in = v; break;
 	case O_SEND: bytes_out = v; break;
 	case O_RATE: rate = v; break;
 	case O_SEED: seed = v; break;
-	case O_MESSAGE: message = v < 8 ? 8 : v > MESSAGE_MAX ? MESSAGE_MAX : v; break;
+	case O_MESSAGE: message = v && v < 8 ? 8 : v > MESSAGE_MAX ? MESSAGE_MAX : v; break;
 	}
-	in_pattern = (struct pattern){ .seed = seed + PATTERN_TO_SERVER, .message = message };
-	out_pattern = (struct pattern){ .seed = seed + PATTERN_TO_FAR, .message = message };
 }
 
 static const struct app_ops ops = {
@@ -331,7 +362,8 @@ static const struct app_ops ops = {
 	.input = input, .output = output, .finish = finish, .put = put_conn, .state = state,
 	.put_global = no_global, .state_global = no_state, .dump = dump, .dump_global = dump_global,
 	.options = options, .option = option,
-	.usage = "  [--recv BYTES] [--send BYTES] [--rate BYTES/S] [--seed N] [--message BYTES]\n"
+	.usage = "  [--recv BYTES] [--send BYTES] | --endless\n"
+		 "  [--rate BYTES/S] [--vary BYTES/S] [--seed N] [--by-port] [--message BYTES (0: of all sizes)]\n"
 		 "  --recv and --send as seen from here; seed and message as the far end has them\n",
 };
 
@@ -339,6 +371,5 @@ int main(int argc, char **argv)
 {
 	static struct app app;
 
-	option(&app, O_MESSAGE, "1000");
 	return app_main(argc, argv, &ops, &app);
 }

@@ -35,6 +35,9 @@ check-models: deps
 check-debug: deps
 	@tests/run -k debug guest
 
+torture: deps
+	@tests/torture
+
 demo: deps
 	@scripts/demo/run
 
@@ -68,10 +71,12 @@ help:
 #: make check        install what is missing from Debian, then all tests
 #: make check-models the models of the rules with all their bounds: minutes, and some 6 GB
 #: make check-debug  the module's tests in the debug kernel: some two hours
+#: make torture      kills at random moments while streams flow; KILLS=100 SEED=n KERNEL=6.12
+#:                   MODES="lossless adopt naive"
 #: make demo         install what is missing from Debian, then the demonstration
 #: make install      daemon, unit file, library, headers, nsr-bgpd, manual pages, operations.md;
 #:                   PREFIX=/usr/local DESTDIR=
 #: make clean        what was compiled; "make distclean" also the fetched kernels
 
-.PHONY: all daemon lib examples tools modules check check-models check-debug demo deps \
+.PHONY: all daemon lib examples tools modules check check-models check-debug torture demo deps \
 	install modules_install clean distclean help

@@ -60,6 +60,11 @@ show() {
 	check "show conns" eval 'shown show conns &&
 		grep -q "^edge  *10.0.0.1:$PORT  *10.0.0.9:[0-9]*  *established  *protected  *echo4 " "$PAIR/out" &&
 		grep -q "^edge  *\[2001:db8::1\]:$PORT  *\[2001:db8::9\]:" "$PAIR/out"'
+	spawn b "$TOOLS/nsr_stream" --group edge --app lonely --socket "$PAIR/b/run/app.sock" --listen "$VIP4:9" \
+		>/dev/null 2>&1 </dev/null
+	APP_PID[b]="${APP_PID[b]} $!"
+	check "show apps: an attached one of which nothing is stored" \
+		until_ok 20 eval 'ctl b show apps | grep -q "^edge  *lonely  *yes  *0  *0$"'
 	check "show apps" eval 'shown show apps && grep -q "^edge  *echo6  *yes  *1 " "$PAIR/out"'
 	check "show counters" eval 'shown show counters && grep -q "^  conns_added  *2$" "$PAIR/out"'
 	check "show --digest" eval 'shown show --digest && grep -q "^edge [0-9a-f]\{64\}$" "$PAIR/out"'
@@ -183,7 +188,7 @@ flushed() {
 }
 
 ktap_print_header
-ktap_set_plan 38
+ktap_set_plan 39
 pair_create || exit 1
 box_start a
 box_start b

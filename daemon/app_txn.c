@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "app_priv.h"
+#include "test_rules.h"
 
 #define DUMP_STEP	512	/* states looked at in one step */
 
@@ -89,6 +90,36 @@ static int resolve_ops(struct app_client *cl, struct attr_buf *out, const char *
 	return out->failed ? -ENOMEM : 0;
 }
 
+/*
+ * What there is if "transaction-whole" is switched off: state follows in a transaction behind that of the positions,
+ * and the standby may have the one without the other.
+ */
+static int ship(struct app_client *cl, uint64_t txn, const struct attr_buf *ops)
+{
+	static char one[NSR_APP_NAME_MAX + 1];	/* application, of those that there may be */
+	static struct attr_buf late;
+	struct attr_buf now = { 0 };
+	const struct nlattr *attr;
+	struct nsr_wire_op op;
+	const char *why;
+	int err = 0;
+
+	if (!*one)
+		strcpy(one, cl->name);
+	if (!test_rule_is_off("transaction-whole") || strcmp(one, cl->name))
+		return sync_txn(cl->ag->g, cl->name, txn, ops->data, ops->len);
+	if (late.len)
+		err = sync_txn(cl->ag->g, cl->name, txn, late.data, late.len);
+	attr_buf_free(&late);
+	mnl_attr_for_each_payload((const void *)ops->data, ops->len)
+		attr_put(!nsr_wire_op_decode(attr, &op, &why) && op.kind == NSR_APP_OP_PUT ? &late : &now,
+			 NSR_APP_A_OP | NLA_F_NESTED, attr_data(attr), attr_len(attr));
+	if (!err)
+		err = sync_txn(cl->ag->g, cl->name, txn, now.data, now.len);
+	attr_buf_free(&now);
+	return err;
+}
+
 static void finish(struct app_client *cl)
 {
 	struct attr_buf out = { 0 };
@@ -104,7 +135,7 @@ static void finish(struct app_client *cl)
 		app_client_refuse(cl, err, "transaction %llu: %s", (unsigned long long)txn, why);
 	} else {
 		app_txn_discard(cl);
-		err = sync_txn(cl->ag->g, cl->name, txn, out.data, out.len);
+		err = ship(cl, txn, &out);
 		if (err)
 			app_client_refuse(cl, err, "transaction %llu: %s", (unsigned long long)txn,
 					  nsr_store_error(cl->ag->g->store));

@@ -13,6 +13,7 @@
 #include "link.h"
 #include "nsrd.h"
 #include "sync.h"
+#include "test_rules.h"
 
 #define CATCH_TURN	64	/* connections looked up in the kernel in one turn */
 
@@ -135,6 +136,8 @@ static uint64_t held(const struct nsr_store_conn *c)
 {
 	uint64_t pos = c->has_rcv ? c->rcv_tail_end : 0;
 
+	if (c->has_rcv && test_rule_is_off("gate-follows-reads"))
+		pos = c->rcv_consumed;
 	if ((c->flags & TCP_NSR_CONN_F_RCV_FIN) && c->rcv_nxt && pos == c->rcv_nxt - 1)
 		pos++;
 	return pos;

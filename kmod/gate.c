@@ -71,6 +71,9 @@ static u64 limit(const struct nsr_conn *conn)
 {
 	if (READ_ONCE(conn->gate_open) || READ_ONCE(conn->group->gates_open))
 		return U64_MAX;
+	if (nsr_test_is_off(NSRD_DEATH) &&
+	    !genl_has_listeners(&nsr_genl_family, conn->group->ns->net, 0))
+		return U64_MAX;
 	return max(READ_ONCE(conn->gate), conn->acked);
 }
 

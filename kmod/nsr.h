@@ -346,6 +346,7 @@ enum nsr_test {
 	NSR_TEST_ADDRFORM,		/* the operations may change behind the gate's back */
 	NSR_TEST_PROBE_SIGN,		/* probes bear no signature */
 	NSR_TEST_HEAL,			/* an ACK above SND.NXT stays one */
+	NSR_TEST_NSRD_DEATH,		/* gates are open while no daemon listens */
 };
 
 #ifdef NSR_TEST

@@ -9,12 +9,14 @@
 #	SEED	repeats the choices of a run			ROUND	kills on the same connections, then new ones
 #	STREAMS, ECHOES: connections	MTUS, SEGMENTS (on off): the choice of the rounds	STRIKES: of the kills
 #
-# naive is the control: it must lose data or wedge. adopt may have gaps, and names them.
+# naive is the control: it must lose data or wedge. adopt may have gaps, and names them. BREAKS: rules that are switched
+# off, one after the other, in mode lossless: the test must find out each time.
 #
 # no second attempt
 
 cd "$(dirname "$0")/.." || exit 1
 : "${SEED:=${NSR_SEED:-1}}" "${MODES:=${PAIR_MODE:-lossless adopt naive}}" "${KILLS:=6}" "${ROUND:=10}"
+: "${BREAKS=gate-follows-reads transaction-whole nsrd-death-opens-nothing}"
 : "${STREAMS:=10}" "${ECHOES:=4}" "${MTUS:=576 1500 9000}" "${SEGMENTS:=on off}" "${RATE:=300000}"
 : "${STRIKES:=box box box procs procs nsrd_first nsrd_first switchover nsrd_active nsrd_standby joining}"
 RANDOM=$((SEED % 32768))
@@ -41,7 +43,7 @@ shape() {	# NETNS DEVICE [NETEM-WORDS]
 }
 
 weather() {
-	local far_to=${1:-$((RANDOM % 6))} sync=$((RANDOM % 4)) words
+	local far_to=${SKY:-$((RANDOM % 6))} sync=$((RANDOM % 4)) words
 
 	case $far_to in
 	0) words= ;;
@@ -177,7 +179,7 @@ strike() {
 		;;
 	nsrd_first)		# between application and daemon
 		kill -9 "${NSRD_PID[$ACTIVE]}"
-		nap 60
+		nap 400
 		box_kill "$ACTIVE"
 		;;
 	switchover)		# within a planned takeover
@@ -301,6 +303,7 @@ wedged() {
 
 	positions >/dev/null
 	for name in "${!FAR_PID[@]}"; do
+		grep -q '^result' "$PAIR/$name.far" && continue
 		[ "$(tail -n 1 "$PAIR/$name.far" | sed -n 's/.*stall_ms=//p')" -gt 20000 ] 2>/dev/null || continue
 		pair_say "$MODE: far end $name: nothing for 20 s: $(ctl "$ACTIVE" show conns | grep -A 1 "$(
 			sed -n 's/^connected local=\([^ ]*\).*/\1/p' "$PAIR/$name.far")")"
@@ -385,10 +388,12 @@ kill_once() {
 	until_ok 90 someone_active || { pair_say "$MODE: no box is active"; return 1; }
 	[ "$before" = "$ACTIVE" ] || T_TAKEOVERS=$((T_TAKEOVERS + 1))
 	revive "$kind"
-	until_ok 120 in_step || { pair_say "$MODE: not in step"; ctl $ACTIVE show; ctl $ACTIVE show conns; return 1; }
+	until_ok $((BREAK ? 40 : 120)) in_step || { pair_say "$MODE: not in step"; ctl $ACTIVE show; ctl $ACTIVE show conns; return 1; }
 	burials
 	[ "$MODE" = lossless ] || wedged
 }
+
+BREAK=0
 
 bad() {
 	echo $((T_LOST + T_REPEATED + T_ALTERED + T_CONNS + T_WEDGED))
@@ -407,6 +412,31 @@ round() {
 	round_end
 }
 
+# control RULE: true if the test finds out that it is off
+control() {
+	local KILLS=6 ROUND=6 STRIKES=box SKY= NSRD=$NSR_B_TEST/daemon/nsrd BREAK=1
+
+	case $1 in
+	gate-follows-reads) SKY=2 ;;
+	nsrd-death-opens-nothing)
+		STRIKES=nsrd_first
+		reload "$NSR_KO_TEST" test_off=$((1 << 7)) || return 1
+		;;
+	esac
+	export NSR_TEST_OFF=$1
+	! mode lossless
+	local status=$?
+	unset NSR_TEST_OFF
+	pair_clean
+	[ "$1" != nsrd-death-opens-nothing ] || reload "$NSR_KO"
+	return $status
+}
+
+reload() {
+	rmmod tcp_nsr 2>/dev/null
+	insmod "$@"
+}
+
 verdict() {
 	case $MODE in
 	lossless) [ "$(bad)" = 0 ] && [ $T_GAPS = 0 ] ;;
@@ -423,12 +453,11 @@ mode() {
 	while [ $T_KILLS -lt "$KILLS" ]; do
 		todo=$((KILLS - T_KILLS))
 		begun=$(($(bad) + T_KILLS))
-		round $((todo < ROUND ? todo : ROUND)) || { told; pair_logs; pair_keep; return 1; }
+		round $((todo < ROUND ? todo : ROUND)) || { told; [ $BREAK = 1 ] || { pair_logs; pair_keep; }; return 1; }
 		told
 		[ "$MODE" = naive ] && [ "$(bad)" -gt 0 ] && break
 		if [ "$MODE" != naive ] && ! verdict; then
-			pair_logs
-			pair_keep
+			[ $BREAK = 1 ] || { pair_logs; pair_keep; }
 			return 1
 		fi
 		pair_clean
@@ -444,13 +473,14 @@ pair_keep() {
 pair_clean() {
 	trap - EXIT
 	pair_destroy
+	FAR_PIDS=
 	LOG_LINES=()
 }
 
 modprobe -q sch_netem
 ktap_print_header
 set -- $MODES
-ktap_set_plan $#
+ktap_set_plan $(($# + $(wc -w <<<"$BREAKS")))
 for mode; do
 	case $mode in
 	lossless) name="lossless: not a byte lost, repeated or altered, no connection lost" ;;
@@ -464,5 +494,8 @@ for mode; do
 		ktap_test_fail "$name"
 	fi
 	[ -z "${FAR_PIDS:-}" ] || pair_clean
+done
+for rule in $BREAKS; do
+	check "control: without $rule the test finds out" control "$rule"
 done
 ktap_finished

@@ -154,14 +154,14 @@ uint64_t net_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Of ten whiles one is idle, one a burst at line rate, the others lie between a hundredth of the rate and all of it. */
+/* Of ten whiles one is idle, the others lie between a hundredth of the rate and all of it; one of forty is a burst. */
 static void vary(struct net_rate *r, uint64_t now)
 {
-	static const unsigned int percent[] = { 0, 1, 3, 10, 30, 50, 70, 100, 100, 0 };
+	static const unsigned int percent[] = { 0, 1, 3, 10, 20, 30, 50, 70, 100, 100 };
+	bool burst = random() % 40 == 0;
 	unsigned int pick = random() % 10;
-	bool burst = pick == 9;
 
-	r->idle = pick == 0;
+	r->idle = !burst && pick == 0;
 	r->rate = burst ? 0 : r->varied * percent[pick] / 100 + 1;
 	r->until = now + (burst ? 20 : 200 + random() % 1000);
 	r->start = 0;

@@ -26,6 +26,10 @@ TOOLS=$NSR_B/tests
 ECHO_PORT=$((PORT + 1000))
 declare -A FAR_PID FAR_KIND
 
+pair_say() {
+	printf '# %(%T)T %s\n' -1 "$*"
+}
+
 one_of() {
 	shift $((RANDOM % $#))
 	echo "$1"
@@ -108,6 +112,8 @@ round_begin() {
 
 	MTU=$(one_of $MTUS) SEGMENT=$(one_of $SEGMENTS)
 	PAIR_MODE=$MODE
+	# IPv6 is not on a link whose MTU is below 1280.
+	PAIR_ADDRESSES="$VIP4/24$([ "$MTU" -lt 1280 ] || echo ", $VIP6/64")"
 	PAIR_GROUP_EXTRA="commit-timeout = 120s rule { local-port = $ECHO_PORT mode = $MODE gap = report }"
 	FAR_PIDS= FAR_PID=()
 	pair_create || exit 1
@@ -493,7 +499,7 @@ for mode; do
 	else
 		ktap_test_fail "$name"
 	fi
-	[ -z "${FAR_PIDS:-}" ] || pair_clean
+	[ ! -e "$PAIR" ] || pair_clean
 done
 for rule in $BREAKS; do
 	check "control: without $rule the test finds out" control "$rule"

@@ -32,6 +32,7 @@ PORT=$((7000 + RANDOM % 1000))
 : "${PAIR_MODE:=adopt}"
 : "${PAIR_GAP:=report}"
 : "${PAIR_LEAVE:=5s}"
+: "${PAIR_ADDRESSES:=$VIP4/24, $VIP6/64}"
 
 pair_say() {
 	echo "# $*"
@@ -100,7 +101,7 @@ pair_config() {
 	group edge {
 		id = 1
 		interface = svc
-		addresses = { $VIP4/24, $VIP6/64 }
+		addresses = { $PAIR_ADDRESSES }
 		mac = $PAIR_MAC
 		priority = $((110 - node))
 		interval = $PAIR_INTERVAL

@@ -146,6 +146,8 @@ apps_ready() {
 
 # Both boxes hold each connection, and it is protected.
 in_step() {
+	# A restarted nsrd may find itself active still, and learn a moment later that it is not.
+	is_state $ACTIVE active || roles $STANDBY
 	is_state "$STANDBY" ready && is_protected "$ACTIVE" && apps_ready "$STANDBY" &&
 		[ "$(ctl "$ACTIVE" show conns | grep -c 'UNPROTECTED')" = 0 ] && has_conns "$STANDBY" "$(num_conns "$ACTIVE")"
 }
@@ -234,18 +236,19 @@ restart_nsrd() {
 	box_start "$1"
 }
 
+roles() {	# ACTIVE
+	ACTIVE=$1
+	STANDBY=$([ $1 = a ] && echo b || echo a)
+}
+
 # One is active.
 someone_active() {
-	if [ -n "$DOWN" ]; then
-		is_state "$OTHER" active || return 1
-		ACTIVE=$OTHER
-	elif is_state a active; then
-		ACTIVE=a
-	else
-		is_state b active || return 1
-		ACTIVE=b
-	fi
-	STANDBY=$([ $ACTIVE = a ] && echo b || echo a)
+	local box
+
+	for box in ${DOWN:+$OTHER} ${DOWN:-a b}; do
+		[ "$box" != "$DOWN" ] && is_state "$box" active && roles "$box" && return
+	done
+	return 1
 }
 
 revive() {
@@ -305,14 +308,19 @@ count_bytes() {
 
 # Those whose far end hears nothing more, though all is well otherwise.
 wedged() {
-	local name
+	local name peer
 
 	positions >/dev/null
 	for name in "${!FAR_PID[@]}"; do
 		grep -q '^result' "$PAIR/$name.far" && continue
 		[ "$(tail -n 1 "$PAIR/$name.far" | sed -n 's/.*stall_ms=//p')" -gt 20000 ] 2>/dev/null || continue
-		pair_say "$MODE: far end $name: nothing for 20 s: $(ctl "$ACTIVE" show conns | grep -A 1 "$(
-			sed -n 's/^connected local=\([^ ]*\).*/\1/p' "$PAIR/$name.far")")"
+		peer=$(sed -n 's/^connected local=\([^ ]*\).*/\1/p' "$PAIR/$name.far")
+		pair_say "$MODE: far end $name: nothing for 20 s: $(tail -n 1 "$PAIR/$name.far")"
+		{
+			ctl "$ACTIVE" show conns | grep -A 1 -F "$peer"
+			on "$ACTIVE" ss -tinmoH "dport = :${peer##*:}"
+			far ss -tinmoH "sport = :${peer##*:}"
+		} | sed 's/^/#   /'
 		T_WEDGED=$((T_WEDGED + 1))
 		kill -9 "${FAR_PID[$name]}"
 		unset "FAR_PID[$name]"
@@ -392,11 +400,11 @@ kill_once() {
 	fi
 	strike "$kind"
 	until_ok 90 someone_active || { pair_say "$MODE: no box is active"; return 1; }
-	[ "$before" = "$ACTIVE" ] || T_TAKEOVERS=$((T_TAKEOVERS + 1))
 	revive "$kind"
 	until_ok $((BREAK ? 40 : 120)) in_step || { pair_say "$MODE: not in step"; ctl $ACTIVE show; ctl $ACTIVE show conns; return 1; }
+	[ "$before" = "$ACTIVE" ] || T_TAKEOVERS=$((T_TAKEOVERS + 1))
 	burials
-	[ "$MODE" = lossless ] || wedged
+	wedged
 }
 
 BREAK=0

@@ -49,7 +49,7 @@ static uint8_t answer[ECHO_ANSWER], request[4 + ECHO_MAX];
 static size_t answer_len, request_len, request_done;
 static uint32_t want_crc;
 static bool awaiting;
-static uint64_t moved_at, max_stall;
+static uint64_t moved_at, sent_at, got_at, max_stall;
 static bool fin_sent;			/* endless: what comes until the other FIN is still to be right */
 static volatile sig_atomic_t usr1, term;
 
@@ -229,6 +229,7 @@ static void receive(void)
 		result(all_received() && tx == bytes_send ? "complete" : "fin_too_early");
 	recv_rate.done += n;
 	moved();
+	got_at = moved_at;
 	if (ping_ms)
 		take_answer(buf, n);
 	else
@@ -260,6 +261,7 @@ static void transmit(void)
 	tx += n;
 	send_rate.done += n;
 	moved();
+	sent_at = moved_at;
 }
 
 static bool wants_write(void)
@@ -294,14 +296,20 @@ static void last_fin(void)
 
 static void progress(void)
 {
+	uint64_t since = moved_at;
+
 	usr1 = 0;
+	/* Endless streams do not wait for each other. */
+	if (endless)
+		since = term || got_at < sent_at ? got_at : sent_at;
 	printf("progress tx=%" PRIu64 " rx=%" PRIu64 " echoes=%" PRIu64 " stall_ms=%" PRIu64 "\n", tx, rx, echoes,
-	       net_now_ms() - moved_at);
+	       net_now_ms() - since);
 }
 
 static void loop(void)
 {
 	moved();
+	got_at = sent_at = moved_at;
 	while (!finished()) {
 		struct pollfd p = { .fd = fd };
 		bool reading = net_rate_room(&recv_rate) > 0;

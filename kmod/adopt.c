@@ -210,8 +210,11 @@ static void go_on(struct nsr_conn *conn, const struct nsr_seg *seg, struct sk_bu
 	if (conn->rec.mode == TCP_NSR_MODE_LOSSLESS)
 		nsr_gate_start(conn, conn->floor,
 			       max(conn->cur.right_edge, conn->floor + tcp_sk(sk)->rcv_wnd), conn->floor);
-	/* From here on the flag is about this box, and its daemon's. */
-	conn->rec.flags &= ~TCP_NSR_CONN_F_UNPROTECTED;
+	/*
+	 * From here on the one flag is about this box, and its daemon's; and the positions move: what was exact is
+	 * no more, or the next takeover would go by cursors as if somebody had handed them over.
+	 */
+	conn->rec.flags &= ~(TCP_NSR_CONN_F_UNPROTECTED | TCP_NSR_CONN_F_EXACT);
 	if (!conn->gap_open && !conn->heals) {
 		nsr_adopt_resume(conn, skb);
 	} else {

@@ -162,13 +162,15 @@ static u64 look_at(struct nsr_conn *conn, u64 now)
 }
 
 /* Return: when to look again. */
-static u64 visit(struct nsr_conn *conn, u64 now)
+static u64 visit(struct nsr_conn *conn)
 {
 	struct sock *sk = conn->sk;
-	u64 next = NEVER;
+	u64 next = NEVER, now;
 	bool doomed;
 
 	lock_sock(sk);
+	/* Not before: it may have been adopted while this turn waited, and that must not lie ahead. */
+	now = ktime_get_boottime_ns();
 	/* A segment may set it anew while this turn looks. */
 	WRITE_ONCE(conn->probe_due, NEVER);
 	/* While this turn waited for the lock, the application may have shut it down. */
@@ -236,7 +238,7 @@ void nsr_probe_work(struct work_struct *work)
 		return;
 	while (budget && (conn = nsr_conn_next(g->ns, conn, &serial))) {
 		if (is_due(conn, g, now)) {
-			next = min(next, visit(conn, now));
+			next = min(next, visit(conn));
 			budget--;
 		} else {
 			next = min(next, next_due(conn, g));

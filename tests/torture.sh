@@ -263,11 +263,11 @@ revive() {
 # ---- the account ----
 
 T_KILLS=0 T_EMPTY=0 T_TAKEOVERS=0 T_BYTES=0 T_LOST=0 T_REPEATED=0 T_ALTERED=0 T_GAPS=0 T_GAP_BYTES=0 T_CONNS=0 T_ANSWERS=0
-T_WEDGED=0
+T_WEDGED=0 T_UNCERTAIN=0
 
 account_zero() {
 	T_KILLS=0 T_EMPTY=0 T_TAKEOVERS=0 T_BYTES=0 T_LOST=0 T_REPEATED=0 T_ALTERED=0 T_GAPS=0 T_GAP_BYTES=0 T_CONNS=0
-	T_ANSWERS=0 T_WEDGED=0
+	T_ANSWERS=0 T_WEDGED=0 T_UNCERTAIN=0
 }
 
 wrong() {	# WORDS: what pattern_diagnose() said
@@ -306,14 +306,18 @@ count_bytes() {
 	T_ANSWERS=$((T_ANSWERS + $(word echoes "$1")))
 }
 
-# Those whose far end hears nothing more, though all is well otherwise.
+# Those whose far end hears nothing more, though all is well otherwise. In mode adopt a gap is proven by what the far end
+# sends again, whose back-off is as long as the outage was; at the latest gap-bound after the takeover it is called
+# uncertain, and then such a stream stops, as its application has been told.
 wedged() {
-	local name peer
+	local name peer stall=20000
+
+	[ "$MODE" != adopt ] || stall=140000
 
 	positions >/dev/null
 	for name in "${!FAR_PID[@]}"; do
 		grep -q '^result' "$PAIR/$name.far" && continue
-		[ "$(tail -n 1 "$PAIR/$name.far" | sed -n 's/.*stall_ms=//p')" -gt 20000 ] 2>/dev/null || continue
+		[ "$(tail -n 1 "$PAIR/$name.far" | sed -n 's/.*stall_ms=//p')" -gt $stall ] 2>/dev/null || continue
 		peer=$(sed -n 's/^connected local=\([^ ]*\).*/\1/p' "$PAIR/$name.far")
 		pair_say "$MODE: far end $name: nothing for 20 s: $(tail -n 1 "$PAIR/$name.far")"
 		{
@@ -321,7 +325,11 @@ wedged() {
 			on "$ACTIVE" ss -tinmoH "dport = :${peer##*:}"
 			far ss -tinmoH "sport = :${peer##*:}"
 		} | sed 's/^/#   /'
-		T_WEDGED=$((T_WEDGED + 1))
+		if cat "$PAIR"/[ab].apps | grep -F "resumed peer=$peer " | grep -q ' uncertain=[1-9]'; then
+			T_UNCERTAIN=$((T_UNCERTAIN + 1))
+		else
+			T_WEDGED=$((T_WEDGED + 1))
+		fi
 		kill -9 "${FAR_PID[$name]}"
 		unset "FAR_PID[$name]"
 		mv "$PAIR/$name.far" "$PAIR/$name.wedged"
@@ -335,7 +343,7 @@ round_end() {
 	for name in "${!FAR_PID[@]}"; do
 		kill -TERM "${FAR_PID[$name]}"
 	done
-	until_ok 120 all_ended || pair_say "$MODE: far ends that do not come to an end"
+	until_ok $([ $MODE = adopt ] && echo 200 || echo 120) all_ended || pair_say "$MODE: far ends that do not come to an end"
 	wedged
 	for name in "${!FAR_PID[@]}"; do
 		result=$(grep '^result ok' "$PAIR/$name.far") || continue
@@ -377,7 +385,7 @@ all_ended() {
 told() {
 	pair_say "$MODE: $T_KILLS kills ($T_EMPTY more hit no data), $T_TAKEOVERS takeovers, $T_BYTES bytes checked," \
 		"$T_ANSWERS answers; lost $T_LOST, repeated $T_REPEATED, altered $T_ALTERED, named gaps $T_GAPS" \
-		"($T_GAP_BYTES bytes), connections lost $T_CONNS, wedged $T_WEDGED; SEED=$SEED"
+		"($T_GAP_BYTES bytes), called uncertain $T_UNCERTAIN, connections lost $T_CONNS, wedged $T_WEDGED; SEED=$SEED"
 }
 
 # ---- rounds ----

@@ -17,7 +17,7 @@
 cd "$(dirname "$0")/.." || exit 1
 : "${SEED:=${NSR_SEED:-1}}" "${MODES:=${PAIR_MODE:-lossless adopt naive}}" "${KILLS:=6}" "${ROUND:=10}"
 : "${BREAKS=gate-follows-reads transaction-whole nsrd-death-opens-nothing}"
-: "${STREAMS:=10}" "${ECHOES:=4}" "${MTUS:=576 1500 9000}" "${SEGMENTS:=on off}" "${RATE:=300000}"
+: "${STREAMS:=10}" "${ECHOES:=4}" "${MTUS:=576 1500 9000}" "${SEGMENTS:=on off}" "${RATE:=100000}"
 : "${STRIKES:=box box box procs procs nsrd_first nsrd_first switchover nsrd_active nsrd_standby joining}"
 RANDOM=$((SEED % 32768))
 PAIR_GAP=report

@@ -25,7 +25,7 @@ all_adopted() {
 }
 
 ktap_print_header
-ktap_set_plan 26
+ktap_set_plan 28
 pair_create || exit 1
 box_start a
 box_start b
@@ -77,6 +77,14 @@ check "the box of before is active again" pair_up a b
 check "by handed-over positions, exactly" test "$(counter a adopted_handover)" = 2
 goes_on v4
 goes_on v6
+until_ok 30 is_state b ready
+kill -STOP ${FAR_PID[v4]} ${FAR_PID[v6]}
+until_ok 20 same_digest
+box_die a
+check "it dies: the other box takes over" eval 'until_ok 30 is_state b active && until_ok 30 all_adopted'
+kill -CONT ${FAR_PID[v4]} ${FAR_PID[v6]}
+check "by nonces: nothing of the hand-over is left" \
+	eval 'goes_on v4 && goes_on v6 && test "$(counter b adopted_handover)" = 0'
 capture_stop
 check "control: as the active it has sent frames of the group" test "$(frames spoken)" -gt 0
 check "the far ends have seen no FIN and no RST" test "$(frames seen)" = 0

@@ -6,7 +6,7 @@
  *
  * stdout: "connected local=... peer=...", on SIGUSR1 "progress tx=... rx=... echoes=... stall_ms=...", and at the
  * end one line, "result ok|fail why=... tx=... rx=... sha256_rx=... server_rx=... server_sha=ok|differs|none
- * echoes=... max_stall_ms=...". Exit 0 for ok, 1 for fail, 2 for a wrong command line.
+ * echoes=... answer_us=... (mean time from a request to its answer) max_stall_ms=...". Exit 0 for ok, 1 for fail, 2 for a wrong command line.
  *
  * --endless, --by-port, --vary: as nsr_stream has them. SIGTERM ends an endless stream behind a whole message.
  * SIGTERM: no more requests; the answer that is due is awaited, then the end is orderly ("ok").
@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net.h"
@@ -45,6 +46,7 @@ static uint64_t tx, rx;			/* positions */
 static struct sha256 sha_tx, sha_rx;
 static uint8_t trailer[PATTERN_TRAILER];
 static uint64_t echoes, next_ping;
+static uint64_t asked_at, answer_us;	/* us; from a request's last byte to its answer's, all together */
 static uint8_t answer[ECHO_ANSWER], request[4 + ECHO_MAX];
 static size_t answer_len, request_len, request_done;
 static uint32_t want_crc;
@@ -100,9 +102,18 @@ static void __attribute__((noreturn)) result(const char *why)
 	sha256_end(&sha_rx, hash);
 	sha256_hex(hash, hex);
 	printf("result %s why=%s tx=%" PRIu64 " rx=%" PRIu64 " sha256_rx=%s server_rx=%" PRIu64
-	       " server_sha=%s echoes=%" PRIu64 " max_stall_ms=%" PRIu64 "\n", ok ? "ok" : "fail", why, tx, rx,
-	       hex, ping_ms || endless || !all_received() ? 0 : get_be64(trailer), server_sha(), echoes, max_stall);
+	       " server_sha=%s echoes=%" PRIu64 " answer_us=%" PRIu64 " max_stall_ms=%" PRIu64
+	       "\n", ok ? "ok" : "fail", why, tx, rx,
+	       hex, ping_ms || endless || !all_received() ? 0 : get_be64(trailer), server_sha(), echoes, echoes ? answer_us / echoes : 0, max_stall);
 	exit(!ok);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 static const char *errno_word(int e)
@@ -184,6 +195,7 @@ static void take_answer(const uint8_t *p, size_t n)
 		if (get_be32(answer + 12) != want_crc || get_be32(answer + 16) != request_len - 4)
 			result("answer_to_another_request");
 		echoes++;
+		answer_us += now_us() - asked_at;
 		request_len = 0;
 	}
 }
@@ -256,6 +268,8 @@ static void transmit(void)
 		result(errno_word(errno));
 	if (ping_ms)
 		request_done += n;
+	if (ping_ms)
+		asked_at = now_us();
 	else if (!endless)
 		sha256_add(&sha_tx, buf, n);
 	tx += n;

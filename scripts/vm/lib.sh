@@ -10,7 +10,8 @@
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P) || exit 1
 vmdir=$repo/scripts/vm
 build=$repo/build
-kernels=$build/kernels
+# May be a link to another clone's: headers know their own place.
+kernels=$(readlink -m "$build/kernels")
 export LC_ALL=C
 
 die() {

@@ -38,6 +38,9 @@ check-debug: deps
 torture: deps
 	@tests/torture
 
+bench-lossless: deps
+	@tests/bench-lossless
+
 demo: deps
 	@scripts/demo/run
 
@@ -73,10 +76,11 @@ help:
 #: make check-debug  the module's tests in the debug kernel: some two hours
 #: make torture      kills at random moments while streams flow; KILLS=100 SEED=n KERNEL=6.12
 #:                   MODES="lossless adopt naive"
+#: make bench-lossless  what mode lossless costs, as ratios; KERNEL=6.12
 #: make demo         install what is missing from Debian, then the demonstration
 #: make install      daemon, unit file, library, headers, nsr-bgpd, manual pages, operations.md;
 #:                   PREFIX=/usr/local DESTDIR=
 #: make clean        what was compiled; "make distclean" also the fetched kernels
 
-.PHONY: all daemon lib examples tools modules check check-models check-debug torture demo deps \
+.PHONY: all daemon lib examples tools modules check check-models check-debug torture bench-lossless demo deps \
 	install modules_install clean distclean help

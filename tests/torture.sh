@@ -15,6 +15,7 @@
 # no second attempt
 
 cd "$(dirname "$0")/.." || exit 1
+[ "${NSR_KERNEL:-}" != debug ] || : "${KILLS:=3}" "${STREAMS:=8}" "${ECHOES:=2}" "${RATE:=20000}" "${BREAKS=}"
 : "${SEED:=${NSR_SEED:-1}}" "${MODES:=${PAIR_MODE:-lossless adopt naive}}" "${KILLS:=6}" "${ROUND:=10}"
 : "${BREAKS=gate-follows-reads transaction-whole nsrd-death-opens-nothing}"
 : "${STREAMS:=10}" "${ECHOES:=4}" "${MTUS:=576 1500 9000}" "${SEGMENTS:=on off}" "${RATE:=100000}"

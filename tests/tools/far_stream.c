@@ -103,8 +103,9 @@ static void __attribute__((noreturn)) result(const char *why)
 	sha256_hex(hash, hex);
 	printf("result %s why=%s tx=%" PRIu64 " rx=%" PRIu64 " sha256_rx=%s server_rx=%" PRIu64
 	       " server_sha=%s echoes=%" PRIu64 " answer_us=%" PRIu64 " max_stall_ms=%" PRIu64
-	       "\n", ok ? "ok" : "fail", why, tx, rx,
-	       hex, ping_ms || endless || !all_received() ? 0 : get_be64(trailer), server_sha(), echoes, echoes ? answer_us / echoes : 0, max_stall);
+	       "\n", ok ? "ok" : "fail", why, tx, rx, hex,
+	       ping_ms || endless || !all_received() ? 0 : get_be64(trailer), server_sha(), echoes,
+	       echoes ? answer_us / echoes : 0, max_stall);
 	exit(!ok);
 }
 

@@ -26,6 +26,7 @@ fatal() {
 apps() {	# BOX BYTES
 	local box=$1 app
 
+	pair_say "applications of box $box, streams of $2 bytes"
 	kill -9 ${APP_PID[$box]} 2>/dev/null
 	wait ${APP_PID[$box]} 2>/dev/null
 	APP_PID[$box]=
@@ -58,7 +59,7 @@ transfer() {
 	local begun=${EPOCHREALTIME/./} jiffies
 
 	jiffies=$(busy)
-	far "$TOOLS/far_stream" "$@" >"$PAIR/far" 2>&1 || fatal "far_stream $*: $(cat "$PAIR/far")"
+	far "$TOOLS/far_stream" "$@" --timeout 20000 >"$PAIR/far" 2>&1 || fatal "far_stream $*: $(cat "$PAIR/far" "$PAIR/a.apps")"
 	echo "$(((${EPOCHREALTIME/./} - begun) / 1000)) $(($(busy) - jiffies))"
 }
 

@@ -27,8 +27,8 @@ apps() {	# BOX BYTES
 	local box=$1 app
 
 	pair_say "applications of box $box, streams of $2 bytes"
-	kill -9 ${APP_PID[$box]} 2>/dev/null
-	wait ${APP_PID[$box]} 2>/dev/null
+	# Without a word wait waits for all there is, nsrd too.
+	[ -z "${APP_PID[$box]:-}" ] || { kill -9 ${APP_PID[$box]}; wait ${APP_PID[$box]}; } 2>/dev/null
 	APP_PID[$box]=
 	for app in "nsr_stream in $PORT --recv $2 --send 0" "nsr_stream out $OUT_PORT --recv 0 --send $2" \
 		"nsr_echo echo $ECHO_PORT" "nsr_stream plain-in $PLAIN --recv $2 --send 0" \

@@ -82,6 +82,11 @@ pair_wire() {
 	ip -n "sw-$$" link set dev "$box" master br0 up
 	# No link-local address: a box that plays no role has nothing to say on the service network.
 	on "$box" sysctl -qw net.ipv6.conf.svc.addr_gen_mode=1
+	if [ -n "${PAIR_VRF:-}" ]; then
+		on "$box" ip link add "$PAIR_VRF" type vrf table 10
+		on "$box" ip link set "$PAIR_VRF" up
+		on "$box" ip link set svc master "$PAIR_VRF"
+	fi
 	on "$box" ip link set svc up
 	# Without a route to the far ends there is nothing to send with; a real box has one too.
 	mkdir -p "$PAIR/$box/state" "$PAIR/$box/run"
@@ -110,6 +115,7 @@ pair_config() {
 			local-port = $PORT
 			mode = $PAIR_MODE
 			gap = $PAIR_GAP
+			${PAIR_DEVICE:+vrf = $PAIR_DEVICE}
 		}
 		rule {
 			remote-port = $PORT

@@ -388,7 +388,7 @@ static int loop(struct app *app)
 /* ---- command line ---- */
 
 enum { O_GROUP = 1, O_APP, O_SOCKET, O_LISTEN, O_CONNECT, O_BIND, O_RCVBUF, O_SNDBUF, O_MSS, O_CLAMP, O_NODELAY,
-       O_GAP, O_VERBOSE, O_ONCE, O_TOS, O_CONGESTION, O_MD5, O_HELP };
+       O_GAP, O_VERBOSE, O_ONCE, O_TOS, O_CONGESTION, O_MD5, O_DEVICE, O_HELP };
 
 static const struct option common[] = {
 	{ "group", 1, NULL, O_GROUP }, { "app", 1, NULL, O_APP }, { "socket", 1, NULL, O_SOCKET },
@@ -397,7 +397,7 @@ static const struct option common[] = {
 	{ "window-clamp", 1, NULL, O_CLAMP }, { "nodelay", 0, NULL, O_NODELAY },
 	{ "gap", 1, NULL, O_GAP }, { "verbose", 0, NULL, O_VERBOSE }, { "once", 0, NULL, O_ONCE },
 	{ "tos", 1, NULL, O_TOS }, { "congestion", 1, NULL, O_CONGESTION }, { "md5", 1, NULL, O_MD5 },
-	{ "help", 0, NULL, O_HELP },
+	{ "device", 1, NULL, O_DEVICE }, { "help", 0, NULL, O_HELP },
 };
 #define NCOMMON	(sizeof(common) / sizeof(common[0]))
 
@@ -405,7 +405,8 @@ static void usage(const struct app_ops *ops)
 {
 	printf("usage: %s --group NAME [--app NAME] [--socket PATH] --listen ADDR:PORT | --connect ADDR:PORT\n"
 	       "  [--bind ADDR[:PORT]] [--gap reset|report] [--rcvbuf N] [--sndbuf N] [--mss N] [--window-clamp N]\n"
-	       "  [--nodelay] [--tos N] [--congestion NAME] [--md5 ADDR,KEY] [--once] [--verbose]\n%s", ops->name, ops->usage);
+	       "  [--nodelay] [--tos N] [--congestion NAME] [--md5 ADDR,KEY]\n"
+	       "  [--device NAME] [--once] [--verbose]\n%s", ops->name, ops->usage);
 }
 
 static enum nsr_gap parse_gap(const char *arg)
@@ -437,6 +438,7 @@ static void parse_one(struct app *app, int opt, const char *arg)
 	case O_TOS: app->opts.tos = atoi(arg); break;
 	case O_CONGESTION: app->opts.congestion = arg; break;
 	case O_MD5: app->opts.md5 = arg; break;
+	case O_DEVICE: app->opts.device = arg; break;
 	case O_HELP: usage(app->ops); exit(0);
 	}
 }

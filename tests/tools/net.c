@@ -98,6 +98,8 @@ void net_apply(int fd, const struct net_opts *o)
 	if (o->congestion &&
 	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion, (socklen_t)strlen(o->congestion)))
 		err(2, "TCP_CONGESTION %s", o->congestion);
+	if (o->device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o->device, (socklen_t)strlen(o->device)))
+		err(2, "SO_BINDTODEVICE %s", o->device);
 	if (o->md5)
 		set_md5(fd, o->md5);
 }

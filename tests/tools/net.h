@@ -18,6 +18,7 @@ struct net_opts {
 	bool nodelay;
 	int tos;
 	const char *congestion;
+	const char *device;		/* SO_BINDTODEVICE: an interface, or a VRF */
 	const char *md5;		/* "ADDR,KEY": RFC 2385, for this far end */
 };
 

@@ -5,7 +5,8 @@
 # every byte is compared on both sides, each request must be answered once. A killer strikes at random moments, the
 # network between is bad. Topology: tests/lib/pair.sh.
 #
-#	MODES	lossless adopt naive: one after the other	KILLS	in each mode; those that hit no data do not count
+#	MODES	lossless adopt naive: one after the other	KILLS	in each mode (6, 3, 3); those that hit no data do
+#	not count
 #	SEED	repeats the choices of a run			ROUND	kills on the same connections, then new ones
 #	STREAMS, ECHOES: connections	MTUS, SEGMENTS (on off): the choice of the rounds	STRIKES: of the kills
 #
@@ -15,8 +16,8 @@
 # no second attempt
 
 cd "$(dirname "$0")/.." || exit 1
-[ "${NSR_KERNEL:-}" != debug ] || : "${KILLS:=3}" "${STREAMS:=8}" "${ECHOES:=2}" "${RATE:=20000}" "${BREAKS=}"
-: "${SEED:=${NSR_SEED:-1}}" "${MODES:=${PAIR_MODE:-lossless adopt naive}}" "${KILLS:=6}" "${ROUND:=10}"
+[ "${NSR_KERNEL:-}" != debug ] || : "${STREAMS:=8}" "${ECHOES:=2}" "${RATE:=20000}" "${BREAKS=}"
+: "${SEED:=${NSR_SEED:-1}}" "${MODES:=${PAIR_MODE:-lossless adopt naive}}" "${ROUND:=10}"
 : "${BREAKS=gate-follows-reads transaction-whole nsrd-death-opens-nothing}"
 : "${STREAMS:=10}" "${ECHOES:=4}" "${MTUS:=576 1500 9000}" "${SEGMENTS:=on off}" "${RATE:=100000}"
 : "${STRIKES:=box box box procs procs nsrd_first nsrd_first switchover nsrd_active nsrd_standby joining}"
@@ -393,7 +394,7 @@ told() {
 
 # One kill and all that follows; false: the pair does not come together again.
 kill_once() {
-	local kind before=$ACTIVE try
+	local kind before=$ACTIVE try struck active
 
 	kind=$(one_of $STRIKES)
 	weather
@@ -407,10 +408,13 @@ kill_once() {
 	else
 		T_KILLS=$((T_KILLS + 1))
 	fi
+	struck=${EPOCHREALTIME/./}
 	strike "$kind"
 	until_ok 90 someone_active || { pair_say "$MODE: no box is active"; return 1; }
+	active=$(((${EPOCHREALTIME/./} - struck) / 1000))
 	revive "$kind"
 	until_ok $((BREAK ? 40 : 120)) in_step || { pair_say "$MODE: not in step"; ctl $ACTIVE show; ctl $ACTIVE show conns; return 1; }
+	pair_say "$MODE: box $ACTIVE is active after $active ms, in step after $(((${EPOCHREALTIME/./} - struck) / 1000)) ms"
 	[ "$before" = "$ACTIVE" ] || T_TAKEOVERS=$((T_TAKEOVERS + 1))
 	burials
 	wedged
@@ -469,7 +473,7 @@ verdict() {
 }
 
 mode() {
-	local todo begun
+	local todo begun KILLS=${KILLS:-$([ "$1" = lossless ] && echo 6 || echo 3)}
 
 	MODE=$1
 	account_zero

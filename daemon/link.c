@@ -42,19 +42,27 @@ struct link {
 	double backoff;
 	uint32_t peer_node;
 	struct attr_buf out;		/* frame being put together */
-	char cause[224];		/* of the last failure that was logged */
-	char describe[320];
+	char cause[224];		/* of the last failure that was logged, dials apart */
+	char dial_cause[224];		/* of the last dial that failed, since then */
+	char describe[512];
 };
 
-/* A cause is logged when it is new, not at every retry; an established link makes all causes new. */
+/*
+ * A cause is logged when it is new, not at every retry; an established link makes all causes new. A dial that finds
+ * nobody does not hide why the peer was refused, or was lost, before.
+ */
 static void complain(struct link *l, const char *who, const char *what)
 {
-	char text[sizeof(l->cause)];
+	char text[sizeof(l->cause)], *last = l->cause;
 
+	if (!strncmp(what, TRANSPORT_DIAL_FAILED, strlen(TRANSPORT_DIAL_FAILED)))
+		last = l->dial_cause;
+	else
+		l->dial_cause[0] = '\0';
 	snprintf(text, sizeof(text), "%s: %s", who, what);
-	if (!strcmp(text, l->cause))
+	if (!strcmp(text, last))
 		return;
-	snprintf(l->cause, sizeof(l->cause), "%s", text);
+	snprintf(last, sizeof(l->cause), "%s", text);
 	log_warn("sync link %s", text);
 }
 
@@ -188,6 +196,7 @@ static void conn_up(struct link_conn *c)
 	l->peer_node = c->hello.node;
 	l->backoff = BACKOFF_MIN;
 	l->cause[0] = '\0';
+	l->dial_cause[0] = '\0';
 	ev_timer_stop(l->nsrd->loop, &l->dial);
 	c->decoder.max = NSR_FRAME_MAX;
 	log_notice("sync link %s: up with node %u, opened by %s", c->from, c->hello.node,
@@ -520,8 +529,9 @@ const char *link_describe(const struct link *l)
 		snprintf(w->describe, sizeof(w->describe), "up with node %u at %s", l->peer_node,
 			 l->up->from);
 	else
-		snprintf(w->describe, sizeof(w->describe), "down; last: %s",
-			 l->cause[0] ? l->cause : "nothing yet");
+		snprintf(w->describe, sizeof(w->describe), "down; last: %s%s%s",
+			 l->cause[0] || l->dial_cause[0] ? l->cause : "nothing yet",
+			 l->cause[0] && l->dial_cause[0] ? "; " : "", l->dial_cause);
 	return l->describe;
 }
 

@@ -281,7 +281,7 @@ struct transport *transport_dial(struct ev_loop *loop, const struct sockaddr_sto
 		return NULL;
 	}
 	if (connect(fd, (const struct sockaddr *)peer, addr_len(peer)) && errno != EINPROGRESS) {
-		snprintf(why, len, "connect: %s", strerror(errno));
+		snprintf(why, len, TRANSPORT_DIAL_FAILED "%s", strerror(errno));
 		close(fd);
 		return NULL;
 	}

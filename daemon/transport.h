@@ -29,6 +29,8 @@ struct transport_ops {
 	void (*closed)(void *data, const char *why);	/* the owner calls transport_close() */
 };
 
+/* What stands in front of the words if the other side could not be reached */
+#define TRANSPORT_DIAL_FAILED	"connect: "
 /* NULL, with the words in why[len]: could not even begin. @local: source address, its port ignored. */
 struct transport *transport_dial(struct ev_loop *loop, const struct sockaddr_storage *local,
 				 const struct sockaddr_storage *peer, const struct transport_ops *ops,

@@ -161,10 +161,10 @@ positions() {
 	     END { for (f in at) printf "%s %.0f\n", f, at[f] }' "$PAIR"/*.far | sort
 }
 
-# So many connections had data on their way within the last moments.
+# So many connections had data on their way within the last second.
 moving() {
 	positions >"$PAIR/before"
-	sleep 0.2
+	sleep 0.6
 	positions >"$PAIR/now"
 	diff "$PAIR/before" "$PAIR/now" | grep -c '^>'
 }

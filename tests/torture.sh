@@ -5,7 +5,7 @@
 # every byte is compared on both sides, each request must be answered once. A killer strikes at random moments, the
 # network between is bad. Topology: tests/lib/pair.sh.
 #
-#	MODES	lossless adopt naive: one after the other	KILLS	in each mode (6, 3, 3); those that hit no data do
+#	MODES	lossless adopt naive: one after the other	KILLS	in each mode (5, 2, 2); those that hit no data do
 #	not count
 #	SEED	repeats the choices of a run			ROUND	kills on the same connections, then new ones
 #	STREAMS, ECHOES: connections	MTUS, SEGMENTS (on off): the choice of the rounds	STRIKES: of the kills
@@ -473,7 +473,7 @@ verdict() {
 }
 
 mode() {
-	local todo begun KILLS=${KILLS:-$([ "$1" = lossless ] && echo 6 || echo 3)}
+	local todo begun KILLS=${KILLS:-$([ "$1" = lossless ] && echo 5 || echo 2)}
 
 	MODE=$1
 	account_zero

@@ -100,14 +100,15 @@ pair_create || exit 1
 box_start a
 box_start b
 pair_up a b || fatal "no pair"
-BYTES=40000000
-apps_anew $BYTES
-transfer --connect "$VIP4:$PLAIN" --send $BYTES --recv 0 >/dev/null
-took=$(transfer --connect "$VIP4:$PLAIN" --send $BYTES --recv 0) || exit 1
+PROBE=40000000
+apps_anew $PROBE
+# The first one warms up.
+transfer --connect "$VIP4:$PLAIN" --send $PROBE --recv 0 >/dev/null
+took=$(transfer --connect "$VIP4:$PLAIN" --send $PROBE --recv 0) || exit 1
 took=${took% *}
-RATE=$((BYTES * 1000 / took / 2))
+RATE=$((PROBE * 1000 / took / 2))
 BYTES=$((RATE * SECONDS_EACH))
-echo "# plain, without a limit: $((BYTES * 0 + 40000000 / took)) kB/s; the link is limited to half of it, $((RATE / 1000)) kB/s"
+pair_say "plain, without a limit: $((PROBE / took)) kB/s; the link is limited to half of it, $((RATE / 1000)) kB/s"
 ip netns exec "sw-$$" tc qdisc replace dev far root tbf rate "$((RATE * 8))" burst 64k limit 500k || fatal "no tbf"
 far tc qdisc replace dev eth0 root tbf rate "$((RATE * 8))" burst 64k limit 500k || fatal "no tbf"
 apps_anew $BYTES

@@ -264,9 +264,6 @@ revive() {
 
 # ---- the account ----
 
-T_KILLS=0 T_EMPTY=0 T_TAKEOVERS=0 T_BYTES=0 T_LOST=0 T_REPEATED=0 T_ALTERED=0 T_GAPS=0 T_GAP_BYTES=0 T_CONNS=0 T_ANSWERS=0
-T_WEDGED=0 T_UNCERTAIN=0
-
 account_zero() {
 	T_KILLS=0 T_EMPTY=0 T_TAKEOVERS=0 T_BYTES=0 T_LOST=0 T_REPEATED=0 T_ALTERED=0 T_GAPS=0 T_GAP_BYTES=0 T_CONNS=0
 	T_ANSWERS=0 T_WEDGED=0 T_UNCERTAIN=0
@@ -345,7 +342,8 @@ round_end() {
 	for name in "${!FAR_PID[@]}"; do
 		kill -TERM "${FAR_PID[$name]}"
 	done
-	until_ok $([ $MODE = adopt ] && echo 200 || echo 120) all_ended || pair_say "$MODE: far ends that do not come to an end"
+	until_ok $([ $MODE = adopt ] && echo 200 || echo 120) all_ended ||
+		pair_say "$MODE: far ends that do not come to an end"
 	wedged
 	for name in "${!FAR_PID[@]}"; do
 		result=$(grep '^result ok' "$PAIR/$name.far") || continue

@@ -411,7 +411,12 @@ kill_once() {
 	until_ok 90 someone_active || { pair_say "$MODE: no box is active"; return 1; }
 	active=$(((${EPOCHREALTIME/./} - struck) / 1000))
 	revive "$kind"
-	until_ok $((BREAK ? 40 : 120)) in_step || { pair_say "$MODE: not in step"; ctl $ACTIVE show; ctl $ACTIVE show conns; return 1; }
+	if ! until_ok 120 in_step; then
+		pair_say "$MODE: not in step"
+		ctl $ACTIVE show
+		ctl $ACTIVE show conns
+		return 1
+	fi
 	pair_say "$MODE: box $ACTIVE is active after $active ms, in step after $(((${EPOCHREALTIME/./} - struck) / 1000)) ms"
 	[ "$before" = "$ACTIVE" ] || T_TAKEOVERS=$((T_TAKEOVERS + 1))
 	burials

@@ -10,6 +10,7 @@
 #	frr  10.0.0.3, 2001:db8::3 ---+              +--- box b
 
 cd "$(dirname "$0")/.." || exit 1
+: "${PAIR_MODE:=lossless}"
 . tests/lib/pair.sh
 RANDOM=$NSR_SEED
 PORT=179

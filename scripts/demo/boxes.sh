@@ -79,10 +79,12 @@ box_config() {	# box_config NAME
 		interval = "$INTERVAL"
 		rule {
 			local-port = 179
+			mode = lossless
 			application = "bgpd"
 		}
 		rule {
 			remote-port = 179
+			mode = lossless
 			application = "bgpd"
 		}
 	}

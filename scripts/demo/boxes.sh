@@ -54,7 +54,7 @@ box_create() {	# box_create NAME: a box fresh from the factory, nothing running
 }
 
 # A death is noticed after 3 intervals and answered after 4 more, a lease runs for 3. Longer, and a busy machine under
-# emulation lets no lease lapse; shorter, and more is left of the far ends' patience (quiet, story.sh).
+# emulation lets no lease lapse; shorter, and more is left of the far ends' patience (said_lately, story.sh).
 INTERVAL=500ms
 
 box_config() {	# box_config NAME

@@ -71,7 +71,7 @@ story() {
 	ctl "$ACTIVE" show
 
 	chapter "1. The active dies: its cables are cut and its processes killed (SIGKILL)"
-	must "a quiet moment" 240 may_die
+	must "a moment to die" 240 may_die
 	box_cut "$ACTIVE"
 	t=$(date +%s%N)
 	box_kill "$ACTIVE"
@@ -89,7 +89,7 @@ story() {
 	took_over "$STANDBY" "$t" disable
 
 	chapter "3. The active's processes are killed again, this time with the cables in place"
-	must "a quiet moment" 240 may_die
+	must "a moment to die" 240 may_die
 	box_kill "$ACTIVE"
 	t=$(date +%s%N)
 	say "box $ACTIVE has no process left; its kernel holds the address, and must be mute"

@@ -28,6 +28,25 @@ TOOLS=$NSR_B/tests
 ECHO_PORT=$((PORT + 1000))
 declare -A FAR_PID FAR_KIND
 
+# Quicker than "ip netns exec", which mounts a sysfs each time.
+on() {
+	local box=$1
+
+	shift
+	nsenter --net="/run/netns/$box-$$" "$@"
+}
+
+far() {
+	on far "$@"
+}
+
+spawn() {
+	local box=$1
+
+	shift
+	nsenter --net="/run/netns/$box-$$" "$@" &
+}
+
 pair_say() {
 	printf '# %(%T)T %s\n' -1 "$*"
 }
@@ -44,8 +63,8 @@ nap() {		# up to $1 ms
 # ---- the round's network and connections ----
 
 shape() {	# NETNS DEVICE [NETEM-WORDS]
-	ip netns exec "$1-$$" tc qdisc del dev "$2" root 2>/dev/null
-	[ $# = 2 ] || ip netns exec "$1-$$" tc qdisc replace dev "$2" root netem limit 20000 "${@:3}" || exit 1
+	on "$1" tc qdisc del dev "$2" root 2>/dev/null
+	[ $# = 2 ] || on "$1" tc qdisc replace dev "$2" root netem limit 20000 "${@:3}" || exit 1
 }
 
 weather() {
@@ -81,7 +100,7 @@ links() {
 	for way in "far eth0" "a svc" "b svc" "sw far" "sw a" "sw b"; do
 		set -- $way
 		ip -n "$1-$$" link set dev "$2" mtu "$MTU" 2>/dev/null
-		ip netns exec "$1-$$" ethtool -K "$2" gso "$SEGMENT" tso "$SEGMENT" gro "$SEGMENT" 2>/dev/null
+		on "$1" ethtool -K "$2" gso "$SEGMENT" tso "$SEGMENT" gro "$SEGMENT" 2>/dev/null
 	done
 }
 
@@ -400,7 +419,7 @@ kill_once() {
 		enough_move && break
 	done
 	nap 300
-	pair_say "$MODE: $((T_KILLS + 1)): $kind at $ACTIVE, $MOVING connections move; network: $WEATHER"
+	pair_say "$MODE: $((T_KILLS + 1)): $kind at $ACTIVE, $MOVING connections move (looked $((try + 1)) times); network: $WEATHER"
 	if [ $try = 20 ]; then
 		T_EMPTY=$((T_EMPTY + 1))
 	else

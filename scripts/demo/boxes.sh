@@ -54,7 +54,7 @@ box_create() {	# box_create NAME: a box fresh from the factory, nothing running
 }
 
 # A death is noticed after 3 intervals and answered after 4 more, a lease runs for 3. Longer, and a busy machine under
-# emulation lets no lease lapse; shorter, and more is left of the far ends' patience (said_lately, story.sh).
+# emulation lets no lease lapse; shorter, and more is left of the far ends' patience (quiet, story.sh).
 INTERVAL=500ms
 
 box_config() {	# box_config NAME
@@ -79,12 +79,10 @@ box_config() {	# box_config NAME
 		interval = "$INTERVAL"
 		rule {
 			local-port = 179
-			mode = lossless
 			application = "bgpd"
 		}
 		rule {
 			remote-port = 179
-			mode = lossless
 			application = "bgpd"
 		}
 	}

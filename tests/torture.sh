@@ -16,10 +16,10 @@
 # no second attempt
 
 cd "$(dirname "$0")/.." || exit 1
-[ "${NSR_KERNEL:-}" != debug ] || : "${STREAMS:=8}" "${ECHOES:=2}" "${RATE:=20000}" "${BREAKS=}"
+[ "${NSR_KERNEL:-}" != debug ] || : "${STREAMS:=8}" "${ECHOES:=2}" "${RATE:=5000}" "${BREAKS=}"
 : "${SEED:=${NSR_SEED:-1}}" "${MODES:=${PAIR_MODE:-lossless adopt naive}}" "${ROUND:=10}"
 : "${BREAKS=gate-follows-reads transaction-whole nsrd-death-opens-nothing}"
-: "${STREAMS:=10}" "${ECHOES:=4}" "${MTUS:=576 1500 9000}" "${SEGMENTS:=on off}" "${RATE:=100000}"
+: "${STREAMS:=10}" "${ECHOES:=4}" "${MTUS:=576 1500 9000}" "${SEGMENTS:=on off}" "${RATE:=20000}"
 : "${STRIKES:=box box box procs procs nsrd_first nsrd_first switchover nsrd_active nsrd_standby joining}"
 RANDOM=$((SEED % 32768))
 PAIR_GAP=report
@@ -63,8 +63,11 @@ nap() {		# up to $1 ms
 # ---- the round's network and connections ----
 
 shape() {	# NETNS DEVICE [NETEM-WORDS]
-	on "$1" tc qdisc del dev "$2" root 2>/dev/null
-	[ $# = 2 ] || on "$1" tc qdisc replace dev "$2" root netem limit 20000 "${@:3}" || exit 1
+	if [ $# -gt 2 ]; then
+		on "$1" tc qdisc replace dev "$2" root netem limit 20000 "${@:3}" || exit 1
+	else
+		on "$1" tc qdisc del dev "$2" root 2>/dev/null
+	fi
 }
 
 weather() {
@@ -93,11 +96,11 @@ calm() {
 	done
 }
 
-# What a cable that was made anew must be told again.
+# links BOX: what its cable, made anew, must be told; far: the far end's
 links() {
 	local way
 
-	for way in "far eth0" "a svc" "b svc" "sw far" "sw a" "sw b"; do
+	for way in "$1 $([ "$1" = far ] && echo eth0 || echo svc)" "sw $1"; do
 		set -- $way
 		ip -n "$1-$$" link set dev "$2" mtu "$MTU" 2>/dev/null
 		on "$1" ethtool -K "$2" gso "$SEGMENT" tso "$SEGMENT" gro "$SEGMENT" 2>/dev/null
@@ -129,7 +132,7 @@ far_begin() {	# NAME
 }
 
 round_begin() {
-	local n
+	local n end
 
 	MTU=$(one_of $MTUS) SEGMENT=$(one_of $SEGMENTS)
 	PAIR_MODE=$MODE
@@ -138,7 +141,9 @@ round_begin() {
 	PAIR_GROUP_EXTRA="commit-timeout = 120s rule { local-port = $ECHO_PORT mode = $MODE gap = report }"
 	FAR_PIDS= FAR_PID=()
 	pair_create || exit 1
-	links
+	for end in far a b; do
+		links $end
+	done
 	APPS=("nsr_stream s4 $VIP4:$PORT --endless --by-port --message 0 --seed $SEED --vary $RATE")
 	[ "$MTU" -lt 1280 ] || APPS+=("nsr_stream s6 [$VIP6]:$PORT --endless --by-port --message 0 --seed $SEED --vary $RATE")
 	[ "$MODE" != lossless ] || APPS+=("nsr_echo e4 $VIP4:$ECHO_PORT")
@@ -233,7 +238,7 @@ strike() {
 	joining)		# within a snapshot
 		box_die "$STANDBY"
 		box_reboot "$STANDBY"
-		links
+		links "$STANDBY"
 		apps_start "$STANDBY"
 		nap 999
 		nap 999
@@ -276,7 +281,7 @@ revive() {
 	case $DOWN,$1 in
 	,*) return ;;
 	*,procs | *,nsrd_first) box_start "$DOWN" ;;
-	*) box_reboot "$DOWN"; links ;;
+	*) box_reboot "$DOWN"; links "$DOWN" ;;
 	esac
 	apps_start "$DOWN"
 }

@@ -329,11 +329,11 @@ count_bytes() {
 	T_ANSWERS=$((T_ANSWERS + $(word echoes "$1")))
 }
 
-# Those whose far end hears nothing more, though all is well otherwise. In mode adopt a gap is proven by what the far end
-# sends again, whose back-off is as long as the outage was; at the latest gap-bound after the takeover it is called
-# uncertain, and then such a stream stops, as its application has been told.
+# Those whose far end hears nothing more, though all is well otherwise. It takes its time: the far end's back-off is as long
+# as the outage was. In mode adopt a gap is proven by what it sends again three times; at the latest gap-bound after the
+# takeover it is called uncertain, and then such a stream stops, as its application has been told.
 wedged() {
-	local name peer stall=20000
+	local name peer stall=60000
 
 	[ "$MODE" != adopt ] || stall=140000
 
@@ -342,7 +342,7 @@ wedged() {
 		grep -q '^result' "$PAIR/$name.far" && continue
 		[ "$(tail -n 1 "$PAIR/$name.far" | sed -n 's/.*stall_ms=//p')" -gt $stall ] 2>/dev/null || continue
 		peer=$(sed -n 's/^connected local=\([^ ]*\).*/\1/p' "$PAIR/$name.far")
-		pair_say "$MODE: far end $name: nothing for 20 s: $(tail -n 1 "$PAIR/$name.far")"
+		pair_say "$MODE: far end $name: nothing for $((stall / 1000)) s: $(tail -n 1 "$PAIR/$name.far")"
 		{
 			ctl "$ACTIVE" show conns | grep -A 1 -F "$peer"
 			on "$ACTIVE" ss -tinmoH "dport = :${peer##*:}"

@@ -599,7 +599,7 @@ static cfg_t *create_parser(void)
 		CFG_STR("remote", NULL, CFGF_NODEFAULT), CFG_INT("remote-port", 0, CFGF_NONE),
 		CFG_STR("family", "any", CFGF_NONE), CFG_STR("vrf", NULL, CFGF_NODEFAULT),
 		CFG_STR("application", NULL, CFGF_NODEFAULT), CFG_STR("user", NULL, CFGF_NODEFAULT),
-		CFG_STR("mode", "adopt", CFGF_NONE), CFG_STR("gap", "reset", CFGF_NONE), CFG_END()
+		CFG_STR("mode", "lossless", CFGF_NONE), CFG_STR("gap", "reset", CFGF_NONE), CFG_END()
 	};
 	static cfg_opt_t md5_opts[] = {
 		CFG_STR("remote", NULL, CFGF_NODEFAULT), CFG_STR("key", NULL, CFGF_NODEFAULT),

@@ -53,9 +53,10 @@ box_create() {	# box_create NAME: a box fresh from the factory, nothing running
 	mkdir -p "$DIR/$1/run" "$DIR/$1/state"
 }
 
-# A death is noticed after 3 intervals and answered after 4 more, a lease runs for 3. Longer, and a busy machine under
-# emulation lets no lease lapse; shorter, and more is left of the far ends' patience (quiet, story.sh).
-INTERVAL=500ms
+# A lease runs for 3 intervals, and the far ends hear from us again 11 after a death (Documentation/operations.md).
+# Longer, and a busy machine under emulation lets no lease lapse; shorter, and more is left of the far ends' patience
+# (said_lately, story.sh).
+INTERVAL=300ms
 
 box_config() {	# box_config NAME
 	local n peer

@@ -92,7 +92,7 @@ static void takes_all(void **state)
 	assert_int_equal(g->rules[0].user, 0);
 	assert_string_equal(g->rules[0].vrf, "red");
 	assert_int_equal(g->rules[1].family, AF_INET6);
-	assert_int_equal(g->rules[1].mode, TCP_NSR_MODE_ADOPT);
+	assert_int_equal(g->rules[1].mode, TCP_NSR_MODE_LOSSLESS);
 	assert_int_equal(g->rules[1].gap, TCP_NSR_GAP_RESET);
 	assert_int_equal(g->rules[1].user, (uid_t)-1);
 	config_free(c);

@@ -62,8 +62,9 @@ static void print_conns(const json_t *list)
 	printf("%-10s %-28s %-28s %-12s %-11s %-12s %-8s %s\n", "GROUP", "LOCAL", "REMOTE", "TCP", "PHASE",
 	       "APPLICATION", "MODE", "GAP");
 	json_array_foreach(list, i, c) {
-		snprintf(end[0], sizeof(end[0]), strchr(text(c, "local"), ':') ? "[%s]:%lld" : "%s:%lld",
-			 text(c, "local"), number(c, "local_port"));
+		snprintf(end[0], sizeof(end[0]), strchr(text(c, "local"), ':') ? "[%s]%s%s:%lld" : "%s%s%s:%lld",
+			 text(c, "local"), json_object_get(c, "device") ? "%" : "",
+			 json_object_get(c, "device") ? text(c, "device") : "", number(c, "local_port"));
 		snprintf(end[1], sizeof(end[1]), strchr(text(c, "remote"), ':') ? "[%s]:%lld" : "%s:%lld",
 			 text(c, "remote"), number(c, "remote_port"));
 		printf("%-10s %-28s %-28s %-12s %-11s %-12s %-8s %s\n", text(c, "group"), end[0], end[1],

@@ -35,16 +35,21 @@ bool group_owns_conns(const struct group *g)
 	return r->state == ROLE_ACTIVE || r->state == ROLE_LEAVE || (r->state == ROLE_HELD && r->held);
 }
 
-const char *conn_describe(const struct nsr_store_conn *c)
+const char *tuple_describe(const struct nsr_store_tuple *t)
 {
 	static char text[2 * INET6_ADDRSTRLEN + 24];
 	char l[INET6_ADDRSTRLEN] = "?", r[INET6_ADDRSTRLEN] = "?";
-	const char *fmt = c->tuple.family == AF_INET6 ? "[%s]:%u - [%s]:%u" : "%s:%u - %s:%u";
+	const char *fmt = t->family == AF_INET6 ? "[%s]:%u - [%s]:%u" : "%s:%u - %s:%u";
 
-	inet_ntop(c->tuple.family, c->tuple.laddr, l, sizeof(l));
-	inet_ntop(c->tuple.family, c->tuple.raddr, r, sizeof(r));
-	snprintf(text, sizeof(text), fmt, l, ntohs(c->tuple.lport), r, ntohs(c->tuple.rport));
+	inet_ntop(t->family, t->laddr, l, sizeof(l));
+	inet_ntop(t->family, t->raddr, r, sizeof(r));
+	snprintf(text, sizeof(text), fmt, l, ntohs(t->lport), r, ntohs(t->rport));
 	return text;
+}
+
+const char *conn_describe(const struct nsr_store_conn *c)
+{
+	return tuple_describe(&c->tuple);
 }
 
 /* What is missing, in an operator's words: each stream's side that lacks the bytes. */
@@ -156,6 +161,13 @@ void conns_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 
 	if (!genl_parse_nested(conn, tb, TCP_NSR_A_CONN_MAX) || !tb[TCP_NSR_A_CONN_ID])
 		return;
+	if (genl_u8(tb[TCP_NSR_A_CONN_PHASE]) == TCP_NSR_PHASE_REFUSED) {
+		if (cmd == TCP_NSR_CMD_CONN_DEL_NTF)
+			refused_del(g, genl_u64(tb[TCP_NSR_A_CONN_ID]));
+		else
+			refused_add(g, tb);
+		return;
+	}
 	if (!group_owns_conns(g)) {
 		if (cmd == TCP_NSR_CMD_CONN_DEL_NTF)
 			standby_deleted(g, tb);
@@ -186,7 +198,10 @@ struct walk {
 
 static void walk_begin(void *data)
 {
-	((struct walk *)data)->n = 0;
+	struct walk *w = data;
+
+	w->n = 0;
+	refused_sweep_begin(w->g);
 }
 
 static void walk_each(const struct nlattr *conn, void *data)
@@ -255,6 +270,7 @@ void conns_resync(struct group *g)
 		free(w.ids);
 		return;
 	}
+	refused_sweep_end(g);
 	if (!group_owns_conns(g))
 		shadow_drop_strays(g);
 	if (w.n)
@@ -327,8 +343,11 @@ struct nsr_store_conn *group_conn_lookup(struct group *g, const struct nsr_store
 	}
 	for (size_t i = 0; i < g->cfg->nr_rules; i++)
 		if (rule_matches(&g->cfg->rules[i], t)) {
-			err = kernel_conn_find(g->nsrd->kernel, t, take_record, g);
+			err = kernel_conn_find(g->nsrd->kernel, g->cfg->id, t, take_record, g);
 			c = stored(g, t, cookie);
+			*text = refused_why(g, t, cookie);
+			if (c || *text)
+				return c;
 			/*
 			 * Not waited for: an application that is behind would fall further behind with each
 			 * short connection, and with it the replication of its other ones.

@@ -672,6 +672,7 @@ struct group *group_create(struct nsrd *n, struct cfg_group *cfg)
 	p->g = g;
 	p->shown = ROLE_INIT;
 	list_init(&p->dirty);
+	refused_init(&p->refused);
 	list_add_tail(&g->node, &n->groups);
 	create_watchers(g);
 	g->takeover = takeover_create(n->loop, cfg, n->cfg->state_dir);
@@ -711,6 +712,7 @@ void group_destroy(struct group *g)
 	takeover_destroy(g->takeover);
 	role_exit(role_of(g));
 	list_del(&g->node);
+	refused_free(&p->refused);
 	free(p);
 	free(g);
 }

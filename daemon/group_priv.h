@@ -7,6 +7,7 @@
 #include "group.h"
 #include "kernel.h"
 #include "nsrd.h"
+#include "refused.h"
 
 /** enum leave_step - how far a planned switchover is */
 enum leave_step {
@@ -77,6 +78,7 @@ struct group_priv {
 	bool dropping;			/* the store is being emptied */
 	struct attr_buf handed;		/* records of the hand-over */
 	char leave_text[200];		/* what became of the last switchover */
+	struct refused_list refused;
 	uint64_t inject_failed;
 	uint64_t rules_at;		/* ns: when the kernel got its rules */
 };

@@ -368,11 +368,11 @@ int kernel_conn_get(struct kernel *k, uint64_t id, void (*each)(const struct nla
 	return ask(k, &k->req, conn_request(k, TCP_NSR_CMD_CONN_GET, id), take_conns, &w, NULL);
 }
 
-int kernel_conn_find(struct kernel *k, const struct nsr_store_tuple *t,
+int kernel_conn_find(struct kernel *k, uint32_t group, const struct nsr_store_tuple *t,
 		     void (*each)(const struct nlattr *conn, void *data), void *data)
 {
 	struct conns_walk w = { .each = each, .data = data };
-	struct nlmsghdr *nlh = request(k, TCP_NSR_CMD_CONN_GET);
+	struct nlmsghdr *nlh = group_request(k, TCP_NSR_CMD_CONN_GET, group);
 	struct nlattr *nest = mnl_attr_nest_start(nlh, TCP_NSR_A_CONN);
 	size_t len = t->family == AF_INET ? 4 : 16;
 

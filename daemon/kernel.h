@@ -83,12 +83,12 @@ int kernel_conn_get(struct kernel *k, uint64_t id, void (*each)(const struct nla
 		    void *data);
 
 /**
- * kernel_conn_find - the record of the connection with this 4-tuple, as the kernel has it now
+ * kernel_conn_find - the record of the group's connection with this 4-tuple, as the kernel has it now
  *
  * Return: 0, -ENOENT.
  */
 struct nsr_store_tuple;
-int kernel_conn_find(struct kernel *k, const struct nsr_store_tuple *t,
+int kernel_conn_find(struct kernel *k, uint32_t group, const struct nsr_store_tuple *t,
 		     void (*each)(const struct nlattr *conn, void *data), void *data);
 
 /**

@@ -133,6 +133,7 @@ uint64_t nsrd_now(void);		/* CLOCK_BOOTTIME, ns */
 struct group *nsrd_group_find(struct nsrd *n, uint32_t id);
 /* addresses and ports of a connection, for people; a static buffer */
 const char *conn_describe(const struct nsr_store_conn *c);
+const char *tuple_describe(const struct nsr_store_tuple *t);
 struct group *nsrd_group_find_name(struct nsrd *n, const char *name);
 
 /* ---- group.c: reports from below ---- */

@@ -21,33 +21,17 @@
 /* An application that closes each shadow at once must not keep us busy for ever. */
 #define RENEW_MAX	16
 
-static const struct cfg_rule *rule_of(const struct group *g, const struct nsr_store_conn *c)
-{
-	for (size_t i = 0; i < g->cfg->nr_rules; i++)
-		if (g->cfg->rules[i].id == c->rule_id)
-			return &g->cfg->rules[i];
-	return NULL;
-}
-
 static int create_socket(const struct group *g, const struct nsr_store_conn *c)
 {
 	int family = c->flags & TCP_NSR_CONN_F_V4MAPPED ? AF_INET6 : c->tuple.family, on = 1, err;
-	const struct cfg_rule *r = rule_of(g, c);
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
-		goto err;
-	if (r && r->vrf[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, r->vrf, sizeof(r->vrf)))
-		goto err;
-	err = md5_set(g->cfg, c, fd);
+	/* The kernel binds it to the record's device: it knows which one that is here. */
+	err = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ? -errno : md5_set(g->cfg, c, fd);
 	if (!err)
 		return fd;
-	close(fd);
-	return err;
-err:
-	err = -errno;
 	close(fd);
 	return err;
 }
@@ -83,6 +67,7 @@ static bool is_foreign(unsigned int type)
 	case TCP_NSR_A_CONN_SND_UNCERTAIN:
 	case TCP_NSR_A_CONN_GATE:
 	case TCP_NSR_A_CONN_GATE_OPEN:
+	case TCP_NSR_A_CONN_REFUSED:
 		return true;
 	}
 	return false;

@@ -15,6 +15,7 @@ static const char *const modes[] = { "naive", "adopt", "lossless" };
 static const char *const gaps[] = { "rule", "reset", "report" };
 static const char *const phases[] = { "protected", "shadow", "provisional", "resumed" };
 static const char *const vouchers[] = { "none", "dsack", "tsecr", "age", "handover", "first" };
+static const char *const dev_roles[] = { "named", "service", "vrf" };
 static const char *const tcp_states[] = {
 	[TCP_ESTABLISHED] = "established", [TCP_SYN_SENT] = "syn-sent", [TCP_SYN_RECV] = "syn-recv",
 	[TCP_FIN_WAIT1] = "fin-wait-1", [TCP_FIN_WAIT2] = "fin-wait-2", [TCP_TIME_WAIT] = "time-wait",
@@ -161,6 +162,26 @@ json_t *show_groups(struct nsrd *n)
 
 /* ---- connections ---- */
 
+/* It may come from the peer, and goes to a terminal. */
+static json_t *device_json(const char *name)
+{
+	char text[IF_NAMESIZE];
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		text[i] = isgraph((unsigned char)name[i]) ? name[i] : '?';
+	text[i] = '\0';
+	return json_string(text);
+}
+
+static void put_device(json_t *o, const char *name, uint8_t role)
+{
+	if (!name[0] && !role)
+		return;
+	json_object_set_new(o, "device", device_json(name));
+	json_object_set_new(o, "device_role", json_string(WORD(dev_roles, role)));
+}
+
 /* Would it survive the death of the active now, as its mode promises? */
 static bool conn_protected(const struct group *g, const struct nsr_store_conn *c)
 {
@@ -214,6 +235,7 @@ static json_t *conn_json(struct group *g, const struct nsr_store_conn *c)
 	if (!o)
 		return NULL;
 	json_object_set_new(o, "reason", json_string(conn_reason(g, c)));
+	put_device(o, c->dev_name, c->dev_role);
 	if (c->has_journal)
 		json_object_set_new(o, "journal", json_integer((json_int_t)nsr_journal_len(&c->journal)));
 	if (c->app)
@@ -227,11 +249,31 @@ static json_t *conn_json(struct group *g, const struct nsr_store_conn *c)
 	return o;
 }
 
+static json_t *refused_json(struct group *g, const struct refused *r)
+{
+	char id[20];
+	json_t *o;
+
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)r->id);
+	o = json_pack("{s:s, s:s, s:o, s:i, s:o, s:i, s:s, s:s, s:b, s:b, s:s}",
+		      "group", g->cfg->name, "id", id,
+		      "local", addr_json(r->tuple.family, r->tuple.laddr), "local_port", (int)ntohs(r->tuple.lport),
+		      "remote", addr_json(r->tuple.family, r->tuple.raddr), "remote_port", (int)ntohs(r->tuple.rport),
+		      "mode", WORD(modes, r->mode), "phase", "refused",
+		      "claimed", true, "protected", false, "reason", refused_text(r->why));
+	if (o)
+		put_device(o, r->dev_name, r->dev_role);
+	return o;
+}
+
 static json_t *conns_json(struct group *g)
 {
 	struct nsr_store_conn *c = NULL;
 	json_t *list = json_array();
+	struct refused *r;
 
+	list_for_each(r, &group_priv(g)->refused.all, node)
+		json_array_append_new(list, refused_json(g, r));
 	while ((c = nsr_store_conn_next(g->store, c)))
 		json_array_append_new(list, conn_json(g, c));
 	return list;

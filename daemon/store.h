@@ -16,6 +16,7 @@
 #ifndef NSRD_STORE_H
 #define NSRD_STORE_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -75,6 +76,8 @@ struct nsr_store_conn {
 	uint32_t rule_id, flags;
 	uint8_t state, mode, gap, phase;
 	uint8_t adopted_by, snd_uncertain;
+	uint8_t dev_role;
+	char dev_name[IF_NAMESIZE];	/* empty: bound to no device */
 	uint64_t rcv_nxt, rcv_wup, copied_seq, snd_una, snd_nxt, write_seq;
 	uint64_t rcv_missing, rcv_uncertain;
 	int64_t snd_missing;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Connection records: checked, merged by attribute, the fields of interest read from the result. */
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,8 +10,9 @@
 
 _Static_assert(TCP_NSR_A_CONN_MAX < 64, "nsr_store_conn.has is a bit per attribute");
 
-/* Length of each known attribute's value, bytes; ADDR: 4 or 16. */
+/* Length of each known attribute's value, bytes; ADDR: 4 or 16; NAME: of a device, with its NUL. */
 #define ADDR 255
+#define NAME 254
 static const uint8_t lengths[TCP_NSR_A_CONN_MAX + 1] = {
 	[TCP_NSR_A_CONN_ID] = 8, [TCP_NSR_A_CONN_RULE_ID] = 4, [TCP_NSR_A_CONN_FAMILY] = 1,
 	[TCP_NSR_A_CONN_LADDR] = ADDR, [TCP_NSR_A_CONN_RADDR] = ADDR,
@@ -28,7 +30,19 @@ static const uint8_t lengths[TCP_NSR_A_CONN_MAX + 1] = {
 	[TCP_NSR_A_CONN_RCV_MISSING] = 8, [TCP_NSR_A_CONN_SND_MISSING] = 8,
 	[TCP_NSR_A_CONN_RCV_UNCERTAIN] = 8, [TCP_NSR_A_CONN_SND_UNCERTAIN] = 1,
 	[TCP_NSR_A_CONN_GATE] = 8, [TCP_NSR_A_CONN_GATE_OPEN] = 1,
+	[TCP_NSR_A_CONN_DEV_NAME] = NAME, [TCP_NSR_A_CONN_DEV_ROLE] = 1, [TCP_NSR_A_CONN_REFUSED] = 1,
 };
+
+static bool length_ok(const struct nlattr *attr, uint8_t want)
+{
+	size_t n = attr_len(attr);
+
+	if (want == ADDR)
+		return n == 4 || n == 16;
+	if (want == NAME)
+		return n && n <= IF_NAMESIZE && strnlen(attr_data(attr), n) == n - 1;
+	return n == want;
+}
 
 static int record_check(struct nsr_store *st, const void *rec, size_t len, uint64_t *id)
 {
@@ -42,13 +56,12 @@ static int record_check(struct nsr_store *st, const void *rec, size_t len, uint6
 		return store_fail(st, -EBADMSG, "connection record: attributes do not fill it");
 	mnl_attr_for_each_payload(rec, len) {
 		uint16_t type = mnl_attr_get_type(attr);
-		size_t n = attr_len(attr);
 
 		if (type > TCP_NSR_A_CONN_MAX || !lengths[type])
 			continue;
-		if (lengths[type] == ADDR ? n != 4 && n != 16 : n != lengths[type])
+		if (!length_ok(attr, lengths[type]))
 			return store_fail(st, -EBADMSG, "connection record: attribute %u has %zu bytes",
-					  type, n);
+					  type, attr_len(attr));
 		if (type == TCP_NSR_A_CONN_ID)
 			attr_u64(attr, id);
 	}
@@ -199,6 +212,8 @@ static void read_attr(struct nsr_store_conn *c, const struct nlattr *a)
 	case TCP_NSR_A_CONN_SND_MISSING: attr_get(a, &c->snd_missing, sizeof(c->snd_missing)); break;
 	case TCP_NSR_A_CONN_RCV_UNCERTAIN: attr_u64(a, &c->rcv_uncertain); break;
 	case TCP_NSR_A_CONN_SND_UNCERTAIN: attr_u8(a, &c->snd_uncertain); break;
+	case TCP_NSR_A_CONN_DEV_NAME:	memcpy(c->dev_name, attr_data(a), attr_len(a)); break;
+	case TCP_NSR_A_CONN_DEV_ROLE:	attr_u8(a, &c->dev_role); break;
 	}
 }
 
@@ -213,6 +228,8 @@ static void conn_read(struct nsr_store_conn *c)
 	c->rcv_nxt = c->rcv_wup = c->copied_seq = c->snd_una = c->snd_nxt = c->write_seq = 0;
 	c->rcv_missing = c->rcv_uncertain = 0;
 	c->snd_missing = 0;
+	c->dev_role = TCP_NSR_DEV_NAMED;
+	memset(c->dev_name, 0, sizeof(c->dev_name));
 	mnl_attr_for_each_payload(c->rec, c->rec_len) {
 		uint16_t type = mnl_attr_get_type(attr);
 

@@ -99,7 +99,8 @@ static void final_each(const struct nlattr *conn, void *data)
 	bool exact;
 	size_t nest;
 
-	if (!genl_parse_nested(conn, tb, TCP_NSR_A_CONN_MAX) || !tb[TCP_NSR_A_CONN_ID])
+	if (!genl_parse_nested(conn, tb, TCP_NSR_A_CONN_MAX) || !tb[TCP_NSR_A_CONN_ID] ||
+	    genl_u8(tb[TCP_NSR_A_CONN_PHASE]) == TCP_NSR_PHASE_REFUSED)
 		return;
 	c = nsr_store_conn_find(f->g->store, genl_u64(tb[TCP_NSR_A_CONN_ID]));
 	exact = is_exact(c, tb);

@@ -211,7 +211,8 @@ void nsr_conn_end(struct nsr_conn *conn)
 {
 	if (!nsr_conn_unpublish(conn))
 		return;
-	nsr_stat_inc(conn->group, TCP_NSR_A_STAT_CONNS_CLOSED);
+	if (conn->phase != TCP_NSR_PHASE_REFUSED)
+		nsr_stat_inc(conn->group, TCP_NSR_A_STAT_CONNS_CLOSED);
 	nsr_event_conn_del(conn);
 }
 
@@ -316,7 +317,7 @@ void nsr_conn_retire(struct nsr_conn *conn)
 	conn->close_cause = TCP_NSR_CLOSE_ADMIN;
 	if (is_shadow(READ_ONCE(conn->phase))) {
 		nsr_shadow_destroy(conn);
-	} else if (conn->rec.mode == TCP_NSR_MODE_LOSSLESS) {
+	} else if (conn->rec.mode == TCP_NSR_MODE_LOSSLESS && conn->phase != TCP_NSR_PHASE_REFUSED) {
 		lock_sock(conn->sk);
 		nsr_gate_stop(conn, true);
 		release_sock(conn->sk);

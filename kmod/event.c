@@ -83,6 +83,14 @@ static int put_gaps(struct sk_buff *skb, const struct nsr_conn *conn)
 	       nla_put_u8(skb, TCP_NSR_A_CONN_SND_UNCERTAIN, conn->snd_uncertain);
 }
 
+static int put_refused(struct sk_buff *skb, const struct nsr_record *rec)
+{
+	return nla_put_u32(skb, TCP_NSR_A_CONN_RULE_ID, rec->rule_id) ?:
+	       nla_put_u8(skb, TCP_NSR_A_CONN_MODE, rec->mode) ?:
+	       nsr_device_put(skb, rec) ?:
+	       nla_put_u8(skb, TCP_NSR_A_CONN_REFUSED, rec->refused);
+}
+
 static u32 conn_flags(const struct nsr_conn *conn, const struct nsr_cursor *cur)
 {
 	return conn->rec.flags | (cur->state == TCP_CLOSE_WAIT ? TCP_NSR_CONN_F_RCV_FIN : 0);
@@ -120,7 +128,10 @@ int nsr_conn_fill(struct sk_buff *skb, const struct nsr_conn *conn, const struct
 	if (!err && (what & NSR_FILL_TUPLE))
 		err = put_tuple(skb, &conn->rec);
 	if (!err && (what & NSR_FILL_RECORD))
-		err = put_record(skb, &conn->rec) ?:
+		err = put_record(skb, &conn->rec) ?: nsr_device_put(skb, &conn->rec) ?:
+		      put_u64(skb, TCP_NSR_A_CONN_COOKIE, conn_cookie(conn));
+	if (!err && (what & NSR_FILL_REFUSED))
+		err = put_refused(skb, &conn->rec) ?:
 		      put_u64(skb, TCP_NSR_A_CONN_COOKIE, conn_cookie(conn));
 	if (!err && (what & NSR_FILL_CURSOR))
 		err = put_cursor(skb, cur);
@@ -255,6 +266,15 @@ void nsr_event_conn_state(struct nsr_conn *conn, u8 state)
 		what |= NSR_FILL_ADOPTED | NSR_FILL_GAPS;
 	trace_nsr_conn_change(conn);
 	conn_event(conn, TCP_NSR_CMD_CONN_CHANGE_NTF, &cur, what);
+}
+
+/**
+ * nsr_event_conn_refused() - a rule matches a connection that cannot be protected
+ * @conn: published, phase REFUSED; socket locked
+ */
+void nsr_event_conn_refused(struct nsr_conn *conn)
+{
+	conn_event(conn, TCP_NSR_CMD_CONN_REFUSED_NTF, &conn->cur, NSR_FILL_TUPLE | NSR_FILL_REFUSED);
 }
 
 /**

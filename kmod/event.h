@@ -17,6 +17,7 @@
 #define NSR_FILL_CAUSE		BIT(6)
 #define NSR_FILL_GATE		BIT(7)
 #define NSR_FILL_OPTS		BIT(8)
+#define NSR_FILL_REFUSED	BIT(9)
 
 /** struct nsr_event - an event being built */
 struct nsr_event {

@@ -128,6 +128,48 @@ void nsr_group_recount(struct nsr_net *ns)
 	spin_unlock_bh(&ns->quick_lock);
 }
 
+/* Are the links of two groups in one routing domain? */
+static bool same_vrf(struct nsr_net *ns, const struct nsr_group_cfg *a, const struct nsr_group_cfg *b)
+{
+	bool same;
+
+	rcu_read_lock();
+	same = nsr_device_master(ns->net, a->ifindex) == nsr_device_master(ns->net, b->ifindex);
+	rcu_read_unlock();
+	return same;
+}
+
+/* Is the address of number @i of @cfg one of @other's, of the same link or routing domain, or of any? */
+static bool addr_clashes(struct nsr_net *ns, const struct nsr_group_cfg *cfg, unsigned int i,
+			 const struct nsr_group_cfg *other)
+{
+	if (!nsr_cfg_has_addr(other, cfg->addrs[i].family, &cfg->addrs[i].addr))
+		return false;
+	if (nsr_is_link_local(cfg->addrs[i].family, &cfg->addrs[i].addr))
+		return cfg->ifindex == other->ifindex;
+	return same_vrf(ns, cfg, other);
+}
+
+/* Link-local addresses are told apart by their link. */
+static void recount_shared(struct nsr_net *ns)
+{
+	const struct nsr_group_cfg *a, *b;
+	struct nsr_group *g, *h;
+	bool shared = false;
+	unsigned int i;
+
+	list_for_each_entry(g, &ns->groups, node) {
+		a = rcu_dereference_protected(g->cfg, lockdep_is_held(&ns->lock));
+		list_for_each_entry(h, &ns->groups, node) {
+			b = rcu_dereference_protected(h->cfg, lockdep_is_held(&ns->lock));
+			for (i = 0; g != h && i < a->nr_addrs; i++)
+				shared |= !nsr_is_link_local(a->addrs[i].family, &a->addrs[i].addr) &&
+					  nsr_cfg_has_addr(b, a->addrs[i].family, &a->addrs[i].addr);
+		}
+	}
+	WRITE_ONCE(ns->shared_addrs, shared);
+}
+
 /* Does an address or the MAC of @cfg belong to another group than @self? */
 static int cfg_check_free(struct nsr_net *ns, const struct nsr_group *self,
 			  const struct nsr_group_cfg *cfg, struct netlink_ext_ack *extack)
@@ -149,7 +191,7 @@ static int cfg_check_free(struct nsr_net *ns, const struct nsr_group *self,
 			return -EBUSY;
 		}
 		for (i = 0; i < cfg->nr_addrs; i++) {
-			if (!nsr_cfg_has_addr(other, cfg->addrs[i].family, &cfg->addrs[i].addr))
+			if (!addr_clashes(ns, cfg, i, other))
 				continue;
 			NSR_SET_ERR_MSG_FMT(extack, "ADDRS: another group has one of these addresses",
 					    "ADDRS: group %u has address number %u of this list",
@@ -238,6 +280,7 @@ int nsr_group_set(struct nsr_net *ns, u32 id, struct nsr_group_cfg *cfg,
 	}
 	if (fresh)
 		list_add_tail_rcu(&g->node, &ns->groups);
+	recount_shared(ns);
 	nsr_group_recount(ns);
 	if (old)
 		kfree_rcu(old, rcu);
@@ -294,6 +337,7 @@ static void group_destroy(struct nsr_group *g)
 	spin_unlock(&ns->conn_lock);
 	spin_unlock_bh(&g->role_lock);
 	list_del_rcu(&g->node);
+	recount_shared(ns);
 	nsr_group_flush(ns, g);
 	/* From here on nothing keeps the group mute: its connections are ordinary again. */
 	nsr_egress_detach(g);
@@ -407,6 +451,13 @@ static bool prefix_equal(u8 family, const void *a, const void *b, unsigned int b
 	return !bits || !((p[whole] ^ q[whole]) >> (8 - bits));
 }
 
+/* A link-local address is another one on every link: the group's is that of its service interface. */
+static bool on_link(const struct nsr_group_cfg *cfg, const struct nsr_tuple *t)
+{
+	return !nsr_is_link_local(t->family, t->laddr) || !cfg->ifindex || cfg->ifindex == t->ifindex ||
+	       cfg->ifindex == t->ifindex2;
+}
+
 static bool rule_matches(const struct nsr_rule *rule, const struct nsr_group_cfg *cfg,
 			 const struct nsr_tuple *t)
 {
@@ -418,49 +469,57 @@ static bool rule_matches(const struct nsr_rule *rule, const struct nsr_group_cfg
 		return false;
 	if (rule->ifindex && rule->ifindex != t->ifindex && rule->ifindex != t->ifindex2)
 		return false;
+	if (!on_link(cfg, t))
+		return false;
 	if (rule->has_laddr ? memcmp(&rule->laddr, t->laddr, addr_len(t->family)) :
 			      !nsr_cfg_has_addr(cfg, t->family, t->laddr))
 		return false;
 	return prefix_equal(t->family, &rule->raddr, t->raddr, rule->raddr_len);
 }
 
+static const struct nsr_rule *first_match(struct nsr_group *g, const struct nsr_group_cfg *cfg,
+					  const struct nsr_tuple *t)
+{
+	const struct nsr_rule *rule;
+
+	list_for_each_entry_rcu(rule, &g->rules, node)
+		if (rule_matches(rule, cfg, t))
+			return rule;
+	return NULL;
+}
+
 /**
  * nsr_rule_match_tuple_rcu() - which rule protects this connection?
  * @ns: namespace
  * @t: the connection
- * @group: only this group's rules, unless NULL; set to the group of the answer
+ * @group: set to the group of the answer
  *
- * The lowest rule id wins. Under RCU.
+ * The lowest rule id of the group wins. Where groups in several VRFs have the address, the one in the
+ * connection's VRF alone is asked; if there is none there, the first that has a rule. Under RCU.
  */
 const struct nsr_rule *nsr_rule_match_tuple_rcu(struct nsr_net *ns, const struct nsr_tuple *t,
 						struct nsr_group **group)
 {
+	bool any = t->vrf < 0 || !READ_ONCE(ns->shared_addrs), near, owned = false;
+	const struct nsr_rule *rule, *found = NULL;
 	const struct nsr_group_cfg *cfg;
-	const struct nsr_rule *rule;
 	struct nsr_group *g;
 
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		cfg = rcu_dereference(g->cfg);
-		list_for_each_entry_rcu(rule, &g->rules, node) {
-			if (!rule_matches(rule, cfg, t))
-				continue;
+		near = any || t->vrf == nsr_device_master(ns->net, cfg->ifindex);
+		owned |= near && nsr_cfg_has_addr(cfg, t->family, t->laddr);
+		rule = owned && !near ? NULL : first_match(g, cfg, t);
+		if (rule && near) {
 			*group = g;
 			return rule;
 		}
+		if (rule && !found) {
+			*group = g;
+			found = rule;
+		}
 	}
-	return NULL;
-}
-
-const struct nsr_rule *nsr_rule_match_rcu(struct nsr_net *ns, u8 family, const void *laddr, __be16 lport,
-					  const void *raddr, __be16 rport, int ifindex,
-					  struct nsr_group **group)
-{
-	struct nsr_tuple t = {
-		.family = family, .laddr = laddr, .raddr = raddr, .lport = lport, .rport = rport,
-		.ifindex = ifindex,
-	};
-
-	return nsr_rule_match_tuple_rcu(ns, &t, group);
+	return any || owned ? NULL : found;
 }
 
 /**

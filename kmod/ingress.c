@@ -89,6 +89,7 @@ static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_h
 		.family = AF_INET, .laddr = &iph->daddr, .raddr = &iph->saddr,
 		.lport = th->dest, .rport = th->source,
 		.ifindex = state->in->ifindex, .ifindex2 = sdif,
+		.vrf = sdif ? state->in->ifindex : 0,
 	};
 	return verdict(ns, &t, th,
 		       nsr_lookup_established4(state->net, iph->saddr, th->source, iph->daddr,
@@ -120,12 +121,35 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 		.family = AF_INET6, .laddr = &iph->daddr, .raddr = &iph->saddr,
 		.lport = th->dest, .rport = th->source,
 		.ifindex = state->in->ifindex, .ifindex2 = sdif,
+		.vrf = sdif ? state->in->ifindex : 0,
 	};
 	return verdict(ns, &t, th,
 		       nsr_lookup_established6(state->net, &iph->saddr, th->source, &iph->daddr,
 					       ntohs(th->dest), inet6_iif(skb), sdif), skb);
 }
 #endif
+
+/*
+ * An address that groups in several VRFs have: the one in the VRF that the packet leaves by says whether it
+ * may. If there is none, the packet has leaked from elsewhere, and each of them has a say (-1).
+ */
+static int owner_vrf(struct nsr_net *ns, u8 family, const void *saddr, const struct net_device *out)
+{
+	const struct nsr_group_cfg *cfg;
+	struct nsr_group *g;
+	int vrf;
+
+	if (likely(!READ_ONCE(ns->shared_addrs)))
+		return -1;
+	vrf = nsr_device_master(ns->net, out->ifindex);
+	list_for_each_entry_rcu(g, &ns->groups, node) {
+		cfg = rcu_dereference(g->cfg);
+		if (nsr_cfg_has_addr(cfg, family, saddr) &&
+		    nsr_device_master(ns->net, cfg->ifindex) == vrf)
+			return vrf;
+	}
+	return -1;
+}
 
 /*
  * May a packet with this local source leave by this device? The service device has its own fence, but
@@ -136,13 +160,20 @@ static unsigned int source_verdict(struct nsr_net *ns, u8 family, const void *sa
 {
 	const struct nsr_group_cfg *cfg;
 	struct nsr_group *g;
+	int vrf;
 
 	if (!state->out || state->out->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
+	vrf = owner_vrf(ns, family, saddr, state->out);
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		cfg = rcu_dereference(g->cfg);
+		if (vrf >= 0 && vrf != nsr_device_master(ns->net, cfg->ifindex))
+			continue;
 		if ((cfg->has_mac && cfg->ifindex == state->out->ifindex) ||
 		    !nsr_cfg_has_addr(cfg, family, saddr) || nsr_group_may_emit(g))
+			continue;
+		/* On another link it is another address. */
+		if (nsr_is_link_local(family, saddr) && cfg->ifindex && cfg->ifindex != state->out->ifindex)
 			continue;
 		nsr_stat_inc(g, TCP_NSR_A_STAT_FENCED_FRAMES);
 		trace_nsr_drop(g, TCP_NSR_A_STAT_FENCED_FRAMES, skb);

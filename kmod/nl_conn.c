@@ -50,6 +50,8 @@ static const struct nla_policy conn_policy[TCP_NSR_A_CONN_MAX + 1] = {
 	[TCP_NSR_A_CONN_GATE] = { .type = NLA_U64 },
 	[TCP_NSR_A_CONN_GATE_OPEN] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TCP_NSR_A_CONN_OPTS] = { .type = NLA_BINARY },	/* nsr_opts_parse() */
+	[TCP_NSR_A_CONN_DEV_NAME] = { .type = NLA_NUL_STRING, .len = IFNAMSIZ - 1 },
+	[TCP_NSR_A_CONN_DEV_ROLE] = NLA_POLICY_MAX(NLA_U8, TCP_NSR_DEV_VRF),
 };
 
 static int parse_conn(struct nlattr **tb, const struct nlattr *nla, struct netlink_ext_ack *extack)
@@ -150,6 +152,9 @@ static int parse_record(struct nsr_record *rec, struct nlattr **tb, struct netli
 	rec->rcv_wscale = u8_or(tb[TCP_NSR_A_CONN_RCV_WSCALE], 0);
 	rec->mss_clamp = nla_get_u16(tb[TCP_NSR_A_CONN_MSS_CLAMP]);
 	rec->advmss = nla_get_u16(tb[TCP_NSR_A_CONN_ADVMSS]);
+	rec->dev_role = u8_or(tb[TCP_NSR_A_CONN_DEV_ROLE], TCP_NSR_DEV_NAMED);
+	if (tb[TCP_NSR_A_CONN_DEV_NAME])
+		nla_strscpy(rec->dev_name, tb[TCP_NSR_A_CONN_DEV_NAME], sizeof(rec->dev_name));
 	if (!rec->id) {
 		nsr_refuse(extack, "CONN: ID must not be 0");
 		return -EINVAL;
@@ -312,18 +317,21 @@ static int inject_sock(struct nsr_conn *conn, struct socket *sock, struct netlin
 {
 	struct nsr_net *ns = conn->ns;
 	bool made = false;
-	int err;
+	int err, bound;
 
 	mutex_lock(&ns->lock);
 	lock_sock(sock->sk);
+	bound = sock->sk->sk_bound_dev_if;
 	err = check_fresh(sock, extack) ?: check_room(ns, conn->rec.id, extack) ?:
-	      nsr_shadow_create(conn, extack);
+	      nsr_device_bind(conn, extack) ?: nsr_shadow_create(conn, extack);
 	if (!err) {
 		made = true;
 		err = nsr_conn_publish(conn);
 		if (err)
 			name_race(err, extack);
 	}
+	if (!made)
+		WRITE_ONCE(sock->sk->sk_bound_dev_if, bound);
 	/* The role may have turned since: its probes have begun without this one. */
 	if (!err && nsr_group_is_active(conn->group) && conn->phase == TCP_NSR_PHASE_SHADOW)
 		nsr_probe_soon(conn);
@@ -602,6 +610,8 @@ static int put_conn(struct sk_buff *skb, struct nsr_conn *conn)
 	if (nsr_put_u64(skb, TCP_NSR_A_EVENT_SEQ, READ_ONCE(conn->ns->event_seq)) ||
 	    nla_put_u32(skb, TCP_NSR_A_GROUP_ID, conn->group->id))
 		return -EMSGSIZE;
+	if (READ_ONCE(conn->phase) == TCP_NSR_PHASE_REFUSED)
+		return nsr_conn_fill(skb, conn, &cur, NSR_FILL_TUPLE | NSR_FILL_REFUSED);
 	local_bh_disable();
 	nsr_cursor_read(conn, &cur);
 	local_bh_enable();
@@ -619,7 +629,8 @@ static bool same_tuple(const struct nsr_record *a, const struct nsr_record *b)
 	       !memcmp(&a->raddr, &b->raddr, addr_len(a->family));
 }
 
-static struct nsr_conn *find_by_tuple(struct nsr_net *ns, struct nlattr **tb,
+/* @group: 0: of any. The same tuple may be there in several VRFs. */
+static struct nsr_conn *find_by_tuple(struct nsr_net *ns, u32 group, struct nlattr **tb,
 				      struct netlink_ext_ack *extack, int *err)
 {
 	struct nsr_record rec = {};
@@ -630,7 +641,7 @@ static struct nsr_conn *find_by_tuple(struct nsr_net *ns, struct nlattr **tb,
 	if (*err)
 		return NULL;
 	while ((conn = nsr_conn_next(ns, conn, &serial)))
-		if (same_tuple(&conn->rec, &rec))
+		if ((!group || conn->group->id == group) && same_tuple(&conn->rec, &rec))
 			return conn;
 	*err = -ENOENT;
 	nsr_refuse(extack, "CONN: no connection with this 4-tuple");
@@ -654,7 +665,8 @@ int nsr_nl_conn_get(struct sk_buff *skb, struct genl_info *info)
 		conn = find_by_id(ns, tb[TCP_NSR_A_CONN_ID], info->extack);
 		err = -ENOENT;
 	} else {
-		conn = find_by_tuple(ns, tb, info->extack, &err);
+		conn = find_by_tuple(ns, u32_or(info->attrs[TCP_NSR_A_GROUP_ID], 0), tb, info->extack,
+				     &err);
 	}
 	if (!conn)
 		return err;

@@ -35,6 +35,7 @@
 #include <net/genetlink.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
+#include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <net/sock.h>
@@ -78,6 +79,7 @@ struct nsr_net {
 	spinlock_t quick_lock;			/* ingress_busy */
 	bool ingress_busy;			/* some group is not (ACTIVE, settled, not frozen) */
 	bool hooked;				/* inet hooks registered; under lock */
+	bool shared_addrs;			/* two groups, in different VRFs, have an address in common */
 	struct notifier_block netdev_nb;
 };
 
@@ -173,6 +175,9 @@ struct nsr_record {
 	union nsr_addr laddr, raddr;
 	__be16 lport, rport;
 	u32 iss, irs;
+	u8 refused;				/* enum tcp_nsr_refused */
+	u8 dev_role;				/* enum tcp_nsr_dev_role */
+	char dev_name[IFNAMSIZ];		/* empty: bound to no device; filled with 0 */
 };
 
 /** struct nsr_opts - socket options that the application set, as getsockopt() tells them; all zero: defaults */
@@ -317,12 +322,17 @@ struct nsr_gate_req {
 	bool closed;				/* answer: a gate was open before; nsr_gate_sync() is due */
 };
 
-/** struct nsr_tuple - a connection as a segment or a socket names it; ifindex2: a second device that fits */
+/**
+ * struct nsr_tuple - a connection as a segment or a socket names it
+ * @ifindex2: a second device that fits, or 0
+ * @vrf: VRF that it is in; 0: in none; below 0: not known, a socket that is bound to nothing
+ */
 struct nsr_tuple {
 	u8 family;
 	const void *laddr, *raddr;
 	__be16 lport, rport;
 	int ifindex, ifindex2;
+	int vrf;
 };
 
 /** struct nsr_role_req - ROLE_SET; @generation is replaced by the new one */
@@ -396,9 +406,6 @@ struct nsr_group *nsr_group_find_rcu(struct nsr_net *ns, u32 id);
 struct nsr_group *nsr_group_find_get(struct nsr_net *ns, u32 id);	/* any context, takes a reference */
 void nsr_group_get(struct nsr_group *g);
 void nsr_group_put(struct nsr_group *g);
-const struct nsr_rule *nsr_rule_match_rcu(struct nsr_net *ns, u8 family, const void *laddr, __be16 lport,
-					  const void *raddr, __be16 rport, int ifindex,
-					  struct nsr_group **group);
 const struct nsr_rule *nsr_rule_match_tuple_rcu(struct nsr_net *ns, const struct nsr_tuple *t,
 						struct nsr_group **group);
 bool nsr_cfg_has_addr(const struct nsr_group_cfg *cfg, u8 family, const void *addr);
@@ -480,10 +487,18 @@ int nsr_opts_parse(struct nsr_opts *opts, const struct nlattr *nla, struct netli
 void nsr_opts_apply(struct sock *sk, u8 family, const struct nsr_opts *from,
 		    const struct nsr_opts *to);		/* process context, takes the socket lock */
 
+/* device.c: the device that a socket is bound to. Socket locked */
+void nsr_device_capture(struct nsr_record *rec, const struct sock *sk, const struct nsr_group *g);	/* under RCU */
+int nsr_device_bind(struct nsr_conn *conn, struct netlink_ext_ack *extack);	/* a fresh socket; -ENODEV */
+void nsr_device_renew(struct nsr_conn *conn);		/* a shadow, at the role flip */
+int nsr_device_master(struct net *net, int ifindex);	/* its VRF, or 0; under RCU, no lock */
+int nsr_device_put(struct sk_buff *skb, const struct nsr_record *rec);
+
 /* event.c: events; any context */
 void nsr_event_conn_add(struct nsr_conn *conn);
 void nsr_event_conn_change(struct nsr_conn *conn);	/* adoption state */
 void nsr_event_conn_state(struct nsr_conn *conn, u8 state);	/* TCP state is about to change */
+void nsr_event_conn_refused(struct nsr_conn *conn);
 void nsr_event_conn_del(struct nsr_conn *conn);
 void nsr_event_group(struct nsr_group *g, u8 reason);
 
@@ -544,6 +559,11 @@ int nsr_egress_attach(struct nsr_group *g);
 void nsr_egress_detach(struct nsr_group *g);
 int nsr_ingress_init(struct nsr_net *ns);	/* with the first group; under ns->lock */
 void nsr_ingress_exit(struct nsr_net *ns);
+
+static inline bool nsr_is_link_local(u8 family, const void *addr)
+{
+	return family == AF_INET6 && ipv6_addr_type(addr) & IPV6_ADDR_LINKLOCAL;
+}
 
 /*
  * position arithmetic: 64-bit position of sequence number @seq, @base is the sequence number of

@@ -96,6 +96,7 @@ void nsr_probe_renew(struct nsr_conn *conn)
 	if (conn->probe_gen == generation)
 		return;
 	conn->probe_gen = generation;
+	nsr_device_renew(conn);
 	/* In another reign the other box may have had it since: what was found out then is no more. */
 	if (conn->doomed && conn->doomed_reign != READ_ONCE(conn->group->active_since)) {
 		conn->doomed = false;

@@ -67,6 +67,20 @@ static void capture_tuple(struct nsr_record *rec, const struct sock *sk)
 	rec->rport = sk->sk_dport;
 }
 
+/* @rec: holds the addresses for as long as @t is used. Under RCU. */
+static void make_tuple(struct nsr_tuple *t, struct nsr_record *rec, const struct sock *sk)
+{
+	int bound = READ_ONCE(sk->sk_bound_dev_if);
+
+	capture_tuple(rec, sk);
+	*t = (struct nsr_tuple) {
+		.family = rec->family, .laddr = &rec->laddr, .raddr = &rec->raddr,
+		.lport = rec->lport, .rport = rec->rport,
+		.ifindex = bound, .ifindex2 = nsr_device_master(sock_net(sk), bound),
+	};
+	t->vrf = bound ? t->ifindex2 : -1;
+}
+
 static bool has_md5(const struct sock *sk)
 {
 #ifdef CONFIG_TCP_MD5SIG
@@ -174,23 +188,33 @@ static void first_near(struct nsr_conn *conn)
 		conn->cur.snd_una--;
 }
 
-/* Connections that the standby could not take over as they are */
-static bool refused_kind(const struct sock *sk)
-{
-	const struct tcp_sock *tp = tcp_sk(sk);
-
-	return sk_is_mptcp(sk) || inet_csk(sk)->icsk_ulp_ops || nsr_tcp_has_ao(tp) ||
-	       tp->syn_fastopen || tp->syn_data || tp->syn_data_acked ||
-	       rcu_access_pointer(tp->fastopen_rsk);
-}
-
 static bool can_have_gate(const struct sock *sk)
 {
 	return nsr_gate_prepare(inet_csk(sk)->icsk_af_ops, sk->sk_family == AF_INET6 && is_v4(sk));
 }
 
+/* Connections that the standby could not take over as they are. MPTCP has a ULP too. */
+static u8 refused_kind(const struct sock *sk, const struct nsr_rule *rule)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	if (sk_is_mptcp(sk))
+		return TCP_NSR_REFUSED_MPTCP;
+	if (inet_csk(sk)->icsk_ulp_ops)
+		return TCP_NSR_REFUSED_ULP;
+	if (nsr_tcp_has_ao(tp))
+		return TCP_NSR_REFUSED_AO;
+	if (tp->syn_fastopen || tp->syn_data || tp->syn_data_acked ||
+	    rcu_access_pointer(tp->fastopen_rsk))
+		return TCP_NSR_REFUSED_FASTOPEN;
+	if (rule->mode == TCP_NSR_MODE_LOSSLESS && !can_have_gate(sk))
+		return TCP_NSR_REFUSED_GATE;
+	return TCP_NSR_REFUSED_NOT;
+}
+
+/* Without a refusal: whole. */
 static struct nsr_conn *conn_from_sock(struct nsr_net *ns, struct nsr_group *g,
-				       const struct nsr_rule *rule, struct sock *sk)
+				       const struct nsr_rule *rule, struct sock *sk, u8 refused)
 {
 	struct nsr_conn *conn = nsr_conn_create(ns, g, sk, GFP_ATOMIC | __GFP_NOWARN);
 
@@ -202,6 +226,13 @@ static struct nsr_conn *conn_from_sock(struct nsr_net *ns, struct nsr_group *g,
 	conn->rec.rule_id = rule->id;
 	conn->rec.mode = rule->mode;
 	conn->rec.gap = rule->gap;
+	conn->rec.refused = refused;
+	nsr_device_capture(&conn->rec, sk, g);
+	if (refused) {
+		conn->phase = TCP_NSR_PHASE_REFUSED;
+		capture_tuple(&conn->rec, sk);
+		return conn;
+	}
 	conn->phase = TCP_NSR_PHASE_PROTECTED;
 	nsr_record_capture(&conn->rec, sk);
 	first_near(conn);
@@ -213,17 +244,16 @@ static struct nsr_conn *conn_from_sock(struct nsr_net *ns, struct nsr_group *g,
 static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_rule *rule,
 		    struct sock *sk, u8 state)
 {
+	u8 refused = refused_kind(sk, rule);
 	struct nsr_conn *conn;
 	int err;
 
-	if (refused_kind(sk) || (rule->mode == TCP_NSR_MODE_LOSSLESS && !can_have_gate(sk))) {
+	if (refused)
 		nsr_stat_inc(g, TCP_NSR_A_STAT_CONNS_REFUSED_KIND);
-		return false;
-	}
 	/* A group on its way out has readers by RCU, but may have no reference left. */
 	if (!kref_get_unless_zero(&g->ref))
 		return false;
-	conn = conn_from_sock(ns, g, rule, sk);
+	conn = conn_from_sock(ns, g, rule, sk, refused);
 	nsr_group_put(g);
 	if (conn) {
 		conn->cur.state = state;
@@ -231,7 +261,11 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 	} else {
 		err = -ENOMEM;
 	}
-	if (!err) {
+	if (refused) {
+		/* In the table so that it can be listed, with its reason. What could not be listed works as well. */
+		if (!err)
+			nsr_event_conn_refused(conn);
+	} else if (!err) {
 		if (rule->mode == TCP_NSR_MODE_LOSSLESS) {
 			nsr_gate_start(conn, conn->cur.rcv_wup, conn->cur.right_edge, 0);
 			nsr_gate_install(conn);
@@ -247,7 +281,7 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 	}
 	if (conn)
 		nsr_conn_put(conn);
-	return !err;
+	return !err && !refused;
 }
 
 /**
@@ -259,13 +293,13 @@ static bool protect(struct nsr_net *ns, struct nsr_group *g, const struct nsr_ru
 bool nsr_track_belongs(struct nsr_net *ns, const struct sock *sk, const struct nsr_group *group)
 {
 	struct nsr_record rec = {};
+	struct nsr_tuple t;
 	struct nsr_group *g;
 	bool match;
 
-	capture_tuple(&rec, sk);
 	rcu_read_lock();
-	match = nsr_rule_match_rcu(ns, rec.family, &rec.laddr, rec.lport, &rec.raddr, rec.rport,
-				   sk->sk_bound_dev_if, &g) && g == group;
+	make_tuple(&t, &rec, sk);
+	match = nsr_rule_match_tuple_rcu(ns, &t, &g) && g == group;
 	rcu_read_unlock();
 	return match;
 }
@@ -278,12 +312,8 @@ static bool match_and_protect(struct nsr_net *ns, struct sock *sk, u8 state)
 	struct nsr_group *g;
 	bool done = false;
 
-	capture_tuple(&rec, sk);
-	t = (struct nsr_tuple) {
-		.family = rec.family, .laddr = &rec.laddr, .raddr = &rec.raddr,
-		.lport = rec.lport, .rport = rec.rport, .ifindex = sk->sk_bound_dev_if,
-	};
 	rcu_read_lock();
+	make_tuple(&t, &rec, sk);
 	rule = nsr_rule_match_tuple_rcu(ns, &t, &g);
 	if (rule && nsr_group_is_active(g))
 		done = protect(ns, g, rule, sk, state);
@@ -331,6 +361,12 @@ static u8 close_cause(const struct sock *sk, int newstate)
 
 static void leave(struct nsr_conn *conn, struct sock *sk, int newstate)
 {
+	/* Whatever became of it, or of its application: it was never the group's. */
+	if (conn->phase == TCP_NSR_PHASE_REFUSED) {
+		if (newstate != TCP_CLOSE_WAIT)
+			nsr_conn_end(conn);
+		return;
+	}
 	if (newstate == TCP_CLOSE_WAIT) {
 		nsr_event_conn_state(conn, newstate);
 		return;

@@ -44,8 +44,8 @@
  * @TCP_NSR_CMD_NS_SET: do: MAX_CONNS, MAX_SHADOWS, CURSOR_INTERVAL_MS, each optional.
  * @TCP_NSR_CMD_GROUP_SET: do: creates or changes group GROUP_ID: ADDRS (needed), IFINDEX (needed with MAC), MAC,
  *	the *_MS bounds, PROBE_RATE, ON_DEATH; what is absent gets its default. A new group has role STANDBY (mute) and
- *	generation 1. Changing never touches the role. ENODEV: no device IFINDEX; EBUSY: an address, or the MAC on
- *	this device, is another group's; EOPNOTSUPP: a kernel without CONFIG_NETFILTER_EGRESS.
+ *	generation 1. Changing never touches the role. ENODEV: no device IFINDEX; EBUSY: an address in
+ *	this VRF, or the MAC on this device, is another group's; EOPNOTSUPP: a kernel without CONFIG_NETFILTER_EGRESS.
  * @TCP_NSR_CMD_GROUP_DEL: do: GROUP_ID. EBUSY, with their number, while it has connections or shadows,
  *	unless FLUSH is given: then protected connections become ordinary, and shadows are closed silently.
  * @TCP_NSR_CMD_GROUP_GET: do with GROUP_ID, dump without. Answers with configuration, role, lease,
@@ -67,7 +67,7 @@
  *	ENOSPC: the group has TCP_NSR_MAX_RULES.
  * @TCP_NSR_CMD_RULE_DEL: do: GROUP_ID, RULE with ID. Connections that it matched stay protected.
  * @TCP_NSR_CMD_RULE_GET: dump, GROUP_ID optional.
- * @TCP_NSR_CMD_CONN_GET: do: CONN with ID, or with the 4-tuple; dump: GROUP_ID optional. Positions and
+ * @TCP_NSR_CMD_CONN_GET: do: CONN with ID, or with the 4-tuple; do with the 4-tuple, dump: GROUP_ID optional. Positions and
  *	cursors are read from the socket at that moment. Dumps are generation-checked (NLM_F_DUMP_INTR),
  *	each message carries EVENT_SEQ: events up to it are in the dump.
  * @TCP_NSR_CMD_CONN_INJECT: do: GROUP_ID, FD, CONN. FD is a fresh (TCP_CLOSE) TCP socket of the record's
@@ -75,7 +75,7 @@
  *	(a shadow made after the role flip; it is solicited at once): EBUSY. EEXIST: the 4-tuple or the ID is
  *	taken; EADDRINUSE: another socket has LPORT for itself; ENOSPC: MAX_SHADOWS reached; EBADF, ENOTSOCK: FD is no
  *	socket; EPROTOTYPE: not TCP, or of another family or namespace; EISCONN, EPROTO: not fresh; ENOKEY: FLAGS have
- *	MD5, and the socket has no key; EOPNOTSUPP: this kernel or this kind of socket cannot carry the record;
+ *	MD5, and the socket has no key; ENODEV: no device here as in DEV_NAME, DEV_ROLE; EOPNOTSUPP: this kernel or this kind of socket cannot carry the record;
  *	ESHUTDOWN: the module is being unloaded.
  * @TCP_NSR_CMD_CONN_SET: do: CONN with ID and any of the cursors, STATE, vouched positions, OPTS, FLAGS (EXACT, RCV_FIN,
  *	UNPROTECTED): what a shadow will adopt by, EALREADY once it is none; GAP at any time; GATE, GATE_OPEN of a
@@ -90,6 +90,9 @@
  *	*_MISSING, *_UNCERTAIN.
  * @TCP_NSR_CMD_CONN_DEL_NTF: a protected connection or a shadow ended: EVENT_SEQ, GROUP_ID, CONN with ID,
  *	4-tuple, PHASE, CLOSE_CAUSE, and for a gap ADOPTED_BY, *_MISSING, *_UNCERTAIN.
+ * @TCP_NSR_CMD_CONN_REFUSED_NTF: a rule matches a connection that cannot be protected: EVENT_SEQ, GROUP_ID, CONN with ID,
+ *	4-tuple, RULE_ID, MODE, COOKIE, PHASE (REFUSED) and REFUSED. It works as any other. CONN_GET tells of it,
+ *	CONN_DEL_NTF of its end.
  * @TCP_NSR_CMD_GROUP_NTF: role set, lease lapsed, group settled, application died: EVENT_SEQ, GROUP_ID, REASON (enum
  *	tcp_nsr_group_reason), ROLE, TERM, TERM_OWNER, GENERATION, SETTLED.
  */
@@ -117,6 +120,7 @@ enum tcp_nsr_cmd {
 	TCP_NSR_CMD_CONN_CHANGE_NTF,
 	TCP_NSR_CMD_CONN_DEL_NTF,
 	TCP_NSR_CMD_GROUP_NTF,
+	TCP_NSR_CMD_CONN_REFUSED_NTF,
 
 	__TCP_NSR_CMD_MAX,
 	TCP_NSR_CMD_MAX = __TCP_NSR_CMD_MAX - 1
@@ -148,6 +152,7 @@ enum tcp_nsr_phase {
 	TCP_NSR_PHASE_SHADOW,		/* positions not set */
 	TCP_NSR_PHASE_PROVISIONAL,	/* positions set, hook still in place */
 	TCP_NSR_PHASE_RESUMED,		/* an ordinary socket again; protected like PROTECTED */
+	TCP_NSR_PHASE_REFUSED,		/* an ordinary socket that a rule matches, and that cannot be protected: REFUSED */
 };
 
 /** enum tcp_nsr_adopted_by - what vouched for the send position */
@@ -158,6 +163,28 @@ enum tcp_nsr_adopted_by {
 	TCP_NSR_ADOPTED_AGE,		/* first answers after a segment life */
 	TCP_NSR_ADOPTED_HANDOVER,	/* positions of a planned switchover */
 	TCP_NSR_ADOPTED_FIRST,		/* mode naive */
+};
+
+/** enum tcp_nsr_refused - why a connection that a rule matches is not protected */
+enum tcp_nsr_refused {
+	TCP_NSR_REFUSED_NOT,
+	TCP_NSR_REFUSED_MPTCP,		/* a subflow of Multipath TCP */
+	TCP_NSR_REFUSED_AO,		/* signed by TCP-AO (RFC 5925) */
+	TCP_NSR_REFUSED_FASTOPEN,	/* TCP Fast Open: data came or went with the SYN */
+	TCP_NSR_REFUSED_ULP,		/* another protocol sits on the socket: TLS, ... */
+	TCP_NSR_REFUSED_GATE,		/* mode lossless: its operations are another subsystem's, no gate fits */
+};
+
+/**
+ * enum tcp_nsr_dev_role - what the device that a socket is bound to is to the group
+ *
+ * CONN_INJECT binds FD to this box's own device of that role, whatever its name or index; of NAMED to the one
+ * called DEV_NAME. A record without both leaves FD bound as it is.
+ */
+enum tcp_nsr_dev_role {
+	TCP_NSR_DEV_NAMED,
+	TCP_NSR_DEV_SERVICE,		/* the service interface (IFINDEX of the group) */
+	TCP_NSR_DEV_VRF,		/* the VRF that the service interface belongs to */
 };
 
 /** enum tcp_nsr_close_cause - why a connection left the table */
@@ -255,6 +282,10 @@ enum tcp_nsr_a_conn {
 	TCP_NSR_A_CONN_GATE_OPEN,	/* u8: 1: this connection's gate is open, whatever the group's */
 	/* what the application has set on its socket, read with the cursors */
 	TCP_NSR_A_CONN_OPTS,		/* nested: enum tcp_nsr_a_opt; replaced as a whole */
+	/* the device that the socket is bound to when the connection becomes protected; absent: to none */
+	TCP_NSR_A_CONN_DEV_NAME,	/* string, as the box that tells calls it */
+	TCP_NSR_A_CONN_DEV_ROLE,	/* u8: enum tcp_nsr_dev_role; absent: NAMED */
+	TCP_NSR_A_CONN_REFUSED,		/* u8: enum tcp_nsr_refused; with PHASE_REFUSED */
 
 	__TCP_NSR_A_CONN_MAX,
 	TCP_NSR_A_CONN_MAX = __TCP_NSR_A_CONN_MAX - 1
@@ -295,7 +326,7 @@ enum tcp_nsr_a_rule {
 	TCP_NSR_A_RULE_RADDR,		/* 4 or 16 bytes, prefix with RADDR_LEN; absent: any */
 	TCP_NSR_A_RULE_RADDR_LEN,	/* u8: prefix length in bits; absent: all of RADDR */
 	TCP_NSR_A_RULE_RPORT,		/* be16; absent or 0: any */
-	TCP_NSR_A_RULE_IFINDEX,		/* u32: bound device or VRF; absent: any */
+	TCP_NSR_A_RULE_IFINDEX,		/* u32: device that the socket is bound to, or its VRF; absent: any */
 	TCP_NSR_A_RULE_MODE,		/* u8: enum tcp_nsr_mode; needed */
 	TCP_NSR_A_RULE_GAP,		/* u8: enum tcp_nsr_gap, RESET or REPORT; absent: RESET */
 

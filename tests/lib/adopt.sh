@@ -87,6 +87,10 @@ net_up() {
 	EOF
 }
 
+# What box b calls its interface, and the VRF that it is in.
+BDEV=eth0
+BVRF=
+
 # groups_up [mode M] [gap G] [-- group words]: the same group on both boxes
 groups_up() {
 	local rule=() group=() n
@@ -98,7 +102,10 @@ groups_up() {
 	shift
 	group=("$@")
 	for n in a b; do
-		in_$n $TOOL group-set 1 dev eth0 mac $MAC addr 10.9.0.1 addr fd00::1 "${group[@]}" || return 1
+		local dev=eth0
+
+		[ $n = a ] || dev=$BDEV
+		in_$n $TOOL group-set 1 dev $dev mac $MAC addr 10.9.0.1 addr fd00::1 "${group[@]}" || return 1
 	done
 	in_a $TOOL rule-set 1 1 lport 5000 "${rule[@]}" || return 1
 	in_a $TOOL role 1 active lease 3600000 >/dev/null
@@ -184,14 +191,14 @@ a_dies() {
 takeover() {
 	in_b $TOOL role 1 active lease 3600000 term 2 >/dev/null || return 1
 	ip -n b-$NS -batch - <<-EOF
-		link set eth0 down
-		link set eth0 address $MAC
-		link set eth0 up
-		addr add 10.9.0.1/24 dev eth0
-		addr add fd00::1/64 dev eth0 nodad
+		link set $BDEV down
+		link set $BDEV address $MAC
+		link set $BDEV up
+		addr add 10.9.0.1/24 dev $BDEV
+		addr add fd00::1/64 dev $BDEV nodad
 	EOF
 	# The bridge learns where the MAC is now.
-	in_b ping -c 1 -W 1 10.9.0.9 >/dev/null 2>&1 || true
+	in_b ping -c 1 -W 1 ${BVRF:+-I $BVRF} 10.9.0.9 >/dev/null 2>&1 || true
 }
 
 # on_b NAME VALUE: of the only connection there

@@ -73,7 +73,7 @@ until_ok() {
 # ---- topology ----
 
 pair_wire() {
-	local box=$1 number=$2
+	local box=$1 number=$2 vrf
 
 	ip netns add "$box-$$"
 	on "$box" ip link set lo up
@@ -82,10 +82,12 @@ pair_wire() {
 	ip -n "sw-$$" link set dev "$box" master br0 up
 	# No link-local address: a box that plays no role has nothing to say on the service network.
 	on "$box" sysctl -qw net.ipv6.conf.svc.addr_gen_mode=1
-	if [ -n "${PAIR_VRF:-}" ]; then
-		on "$box" ip link add "$PAIR_VRF" type vrf table 10
-		on "$box" ip link set "$PAIR_VRF" up
-		on "$box" ip link set svc master "$PAIR_VRF"
+	vrf=PAIR_VRF_$box
+	vrf=${!vrf:-${PAIR_VRF:-}}
+	if [ -n "$vrf" ]; then
+		on "$box" ip link add "$vrf" type vrf table 10
+		on "$box" ip link set "$vrf" up
+		on "$box" ip link set svc master "$vrf"
 	fi
 	on "$box" ip link set svc up
 	# Without a route to the far ends there is nothing to send with; a real box has one too.

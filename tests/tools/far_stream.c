@@ -353,7 +353,7 @@ static void loop(void)
 }
 
 enum { O_CONNECT = 1, O_LISTEN, O_BIND, O_SEND, O_RECV, O_RATE, O_READ_RATE, O_SEED, O_MESSAGE, O_ECHO, O_COUNT,
-       O_TIMEOUT, O_RCVBUF, O_SNDBUF, O_MSS, O_CLAMP, O_NODELAY, O_MD5, O_ENDLESS, O_BY_PORT, O_VARY, O_HELP };
+       O_TIMEOUT, O_RCVBUF, O_SNDBUF, O_MSS, O_CLAMP, O_NODELAY, O_MD5, O_FASTOPEN, O_ENDLESS, O_BY_PORT, O_VARY, O_HELP };
 
 static const struct option options[] = {
 	{ "connect", 1, NULL, O_CONNECT }, { "listen", 1, NULL, O_LISTEN }, { "bind", 1, NULL, O_BIND },
@@ -362,6 +362,7 @@ static const struct option options[] = {
 	{ "echo", 1, NULL, O_ECHO }, { "count", 1, NULL, O_COUNT }, { "timeout", 1, NULL, O_TIMEOUT },
 	{ "rcvbuf", 1, NULL, O_RCVBUF }, { "sndbuf", 1, NULL, O_SNDBUF }, { "mss", 1, NULL, O_MSS },
 	{ "window-clamp", 1, NULL, O_CLAMP }, { "nodelay", 0, NULL, O_NODELAY }, { "md5", 1, NULL, O_MD5 },
+	{ "fastopen", 0, NULL, O_FASTOPEN },
 	{ "endless", 0, NULL, O_ENDLESS }, { "by-port", 0, NULL, O_BY_PORT }, { "vary", 1, NULL, O_VARY },
 	{ "help", 0, NULL, O_HELP }, { 0 },
 };
@@ -373,7 +374,7 @@ static void help(void)
 	       "           [--by-port]\n"
 	       "  echo:    --echo MS (a request each MS) [--count N]\n"
 	       "  [--seed N] [--message BYTES (0: of all sizes)] [--timeout MS without progress] [--rcvbuf N] [--sndbuf N] [--mss N]\n"
-	       "  [--window-clamp N] [--nodelay] [--md5 ADDR,KEY]\n");
+	       "  [--window-clamp N] [--nodelay] [--md5 ADDR,KEY] [--fastopen]\n");
 	exit(0);
 }
 
@@ -403,6 +404,7 @@ static void parse(int argc, char **argv)
 		case O_CLAMP: opts.window_clamp = v; break;
 		case O_NODELAY: opts.nodelay = true; break;
 		case O_MD5: opts.md5 = optarg; break;
+		case O_FASTOPEN: opts.fastopen = true; break;
 		case O_ENDLESS: endless = true; bytes_send = bytes_recv = UINT64_MAX / 4; break;
 		case O_BY_PORT: by_port = true; break;
 		case O_VARY: send_rate.varied = v; break;

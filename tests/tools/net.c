@@ -4,6 +4,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -23,9 +24,17 @@ void net_parse(const char *text, struct net_addr *a)
 
 	memset(a, 0, sizeof(*a));
 	if (text[0] == '[') {
-		if (sscanf(text, "[%63[^]]]:%u", host, &port) < 1 || port > 65535 ||
-		    inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
+		char *scope;
+
+		if (sscanf(text, "[%63[^]]]:%u", host, &port) < 1 || port > 65535)
 			errx(2, "%s: not [IPv6 address]:port", text);
+		scope = strchr(host, '%');
+		if (scope) {
+			*scope++ = '\0';
+			in6->sin6_scope_id = if_nametoindex(scope);
+		}
+		if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
+			errx(2, "%s: not [IPv6 address%%device]:port", text);
 		in6->sin6_family = AF_INET6;
 		in6->sin6_port = htons(port);
 		a->len = sizeof(*in6);
@@ -133,6 +142,7 @@ int net_connect(const struct net_addr *to, const struct net_addr *bound, const s
 	if (fd < 0)
 		return -errno;
 	net_apply(fd, o);
+	set(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, o->fastopen, "TCP_FASTOPEN_CONNECT");
 	set(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
 	if (bound->len && bind(fd, (const void *)&bound->ss, bound->len) < 0)
 		goto fail;

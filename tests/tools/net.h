@@ -19,6 +19,7 @@ struct net_opts {
 	int tos;
 	const char *congestion;
 	const char *device;		/* SO_BINDTODEVICE: an interface, or a VRF */
+	bool fastopen;			/* connect(): the first data goes with the SYN */
 	const char *md5;		/* "ADDR,KEY": RFC 2385, for this far end */
 };
 

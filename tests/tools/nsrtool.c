@@ -17,7 +17,7 @@
  *	conn-del id=ID [reset]
  *	follow id=ID FILE LOG [lag MS] [step BYTES] [fin]	keeps a connection's gate at the size of FILE
  *	inject GROUP [late] [ctl PATH] [md5 ADDR KEY] [FIELD=VALUE...]	records on stdin if none is given
- *	hold PATH [md5 ADDR KEY]			ordinary sockets, told by ctl what to do
+ *	hold PATH [md5 ADDR KEY] [dev DEV]		ordinary sockets, told by ctl what to do
  *	ctl PATH COMMAND...				to a running inject or hold
  *	monitor [rcvbuf BYTES] [wait FILE]
  *	fuzz SEED COUNT

@@ -15,7 +15,7 @@
 
 #include "nsrtool.h"
 
-enum type { U8, U16, PORT, U32, U64, S64, HEX64, ADDR, OPTS };
+enum type { U8, U16, PORT, U32, U64, S64, HEX64, ADDR, OPTS, TEXT };
 
 static const struct field {
 	const char *name;
@@ -65,6 +65,9 @@ static const struct field {
 	{ "gate", TCP_NSR_A_CONN_GATE, U64 },
 	{ "gate_open", TCP_NSR_A_CONN_GATE_OPEN, U8 },
 	{ "opts", TCP_NSR_A_CONN_OPTS, OPTS },
+	{ "dev", TCP_NSR_A_CONN_DEV_NAME, TEXT },
+	{ "dev_role", TCP_NSR_A_CONN_DEV_ROLE, U8 },
+	{ "refused", TCP_NSR_A_CONN_REFUSED, U8 },
 };
 
 static int put_word(struct nlmsghdr *nlh, const struct field *f, const char *value)
@@ -102,6 +105,9 @@ static int put_word(struct nlmsghdr *nlh, const struct field *f, const char *val
 		break;
 	case OPTS:
 		return opts_put(nlh, value);
+	case TEXT:
+		mnl_attr_put_strz(nlh, f->attr, value);
+		break;
 	}
 	return 0;
 }
@@ -136,7 +142,8 @@ int conn_put_words(struct nlmsghdr *nlh, char **words, int n)
 
 static void print_field(const struct field *f, const struct nlattr *attr, bool json)
 {
-	const char *quote = json && (f->type == ADDR || f->type == HEX64 || f->type == OPTS) ? "\"" : "";
+	const char *quote = json && (f->type == ADDR || f->type == HEX64 || f->type == OPTS ||
+				     f->type == TEXT) ? "\"" : "";
 	char text[INET6_ADDRSTRLEN] = "?";
 
 	printf(json ? ", \"%s\": %s" : " %s=%s", f->name, quote);
@@ -169,6 +176,9 @@ static void print_field(const struct field *f, const struct nlattr *attr, bool j
 		break;
 	case OPTS:
 		opts_print(attr);
+		break;
+	case TEXT:
+		printf("%s", mnl_attr_get_str(attr));
 		break;
 	}
 	printf("%s", quote);
@@ -281,6 +291,7 @@ static void print_event(const struct nlmsghdr *nlh)
 		[TCP_NSR_CMD_CONN_ADD_NTF] = "add",
 		[TCP_NSR_CMD_CONN_CHANGE_NTF] = "change",
 		[TCP_NSR_CMD_CONN_DEL_NTF] = "del",
+		[TCP_NSR_CMD_CONN_REFUSED_NTF] = "refused",
 		[TCP_NSR_CMD_GROUP_NTF] = "group",
 	};
 	const struct nlattr *tb[TCP_NSR_A_MAX + 1], *attr;

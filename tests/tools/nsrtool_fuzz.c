@@ -37,6 +37,7 @@ static int right_size(int nest, int type)
 	static const uint8_t conn[TCP_NSR_A_CONN_MAX + 1] = {
 		0, 0, 8, 4, 1, 4, 4, 2, 2, 4, 1, 1, 1, 8, 4, 4, 1, 1, 2, 2, 8, 8, 8, 8, 8, 8, 8,
 		4, 4, 4, 4, 4, 4, 8, 8, 1, 1, 1, 8, 8, 8, 1,
+		8, 1, 0, 6, 1, 1,
 	};
 	static const uint8_t rule[TCP_NSR_A_RULE_MAX + 1] = { 0, 4, 1, 4, 2, 4, 1, 2, 4, 1, 1 };
 

@@ -24,6 +24,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -49,7 +50,16 @@ static int nr_shadows, room;
 /* RFC 2385: the key of all sockets with one far end */
 static const char *md5_addr, *md5_key;
 
+/* The device to which every held socket is bound. */
+static const char *device;
+
 static socklen_t make_addr(const char *addr, int port, struct sockaddr_storage *to);
+
+static void use_device(int fd)
+{
+	if (device && fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, strlen(device)))
+		perror("nsrtool: SO_BINDTODEVICE");
+}
 
 static void use_key(int fd)
 {
@@ -220,6 +230,8 @@ static socklen_t make_addr(const char *addr, int port, struct sockaddr_storage *
 {
 	struct sockaddr_in6 *in6 = (void *)to;
 	struct sockaddr_in *in = (void *)to;
+	const char *scope = strchr(addr, '%');
+	char text[INET6_ADDRSTRLEN];
 
 	memset(to, 0, sizeof(*to));
 	if (inet_pton(AF_INET, addr, &in->sin_addr) == 1) {
@@ -227,7 +239,10 @@ static socklen_t make_addr(const char *addr, int port, struct sockaddr_storage *
 		in->sin_port = htons(port);
 		return sizeof(*in);
 	}
-	inet_pton(AF_INET6, addr, &in6->sin6_addr);
+	/* fe80::1%eth0 */
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(addr, "%"), addr);
+	inet_pton(AF_INET6, text, &in6->sin6_addr);
+	in6->sin6_scope_id = scope ? if_nametoindex(scope + 1) : 0;
 	in6->sin6_family = AF_INET6;
 	in6->sin6_port = htons(port);
 	return sizeof(*in6);
@@ -241,6 +256,7 @@ static int do_listen(FILE *out, const char *addr, int port)
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	use_key(fd);
+	use_device(fd);
 	if (fd < 0 || bind(fd, (void *)&ss, len) || listen(fd, 65535)) {
 		fprintf(out, "%s\n", strerrorname_np(errno));
 		close(fd);
@@ -263,6 +279,7 @@ static void do_connect(FILE *out, const char *addr, int port, int count, const c
 		fd = socket(to.ss_family, SOCK_STREAM, 0);
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 		use_key(fd);
+		use_device(fd);
 		if (fd < 0 || (llen && bind(fd, (void *)&from, llen)) ||
 		    connect(fd, (void *)&to, len)) {
 			fprintf(out, "%s\n", strerrorname_np(errno));
@@ -467,14 +484,21 @@ int inject_cmd(struct nl *nl, int argc, char **argv)
 	return ret;
 }
 
-/* hold PATH [md5 ADDR KEY]: no shadows, ordinary sockets under the same commands */
+/* hold PATH [md5 ADDR KEY] [dev NAME]: no shadows, ordinary sockets under the same commands */
 int hold_cmd(struct nl *nl, int argc, char **argv)
 {
-	int i = 1;
+	const char *value;
+	int i;
 
 	(void)nl;
-	if (argc > 1 && !take_key(argc, argv, &i))
+	if (argc < 1)
 		return 2;
+	for (i = 1; i < argc; i++) {
+		if ((value = word_value(argc, argv, &i, "dev")))
+			device = value;
+		else if (!take_key(argc, argv, &i))
+			return 2;
+	}
 	return serve_at(argv[0]);
 }
 

@@ -31,6 +31,8 @@ static const struct option {
 	{ "keepcnt", TCP_NSR_A_OPT_KEEPCNT, 1, IPPROTO_TCP, TCP_KEEPCNT, 0, 0 },
 	{ "usertimeout", TCP_NSR_A_OPT_USER_TIMEOUT, 4, IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 0 },
 	{ "congestion", TCP_NSR_A_OPT_CONGESTION, 0, IPPROTO_TCP, TCP_CONGESTION, 0, 0 },
+	/* of a held socket alone: not among a record's options */
+	{ "device", 0, 0, SOL_SOCKET, SO_BINDTODEVICE, 0, 0 },
 };
 
 static const struct option *find(const char *name, size_t len)
@@ -49,7 +51,7 @@ static int put_one(struct nlmsghdr *nlh, const char *word, size_t len)
 	const struct option *o = colon ? find(word, colon - word) : NULL;
 	char value[64];
 
-	if (!o) {
+	if (!o || !o->attr) {
 		fprintf(stderr, "nsrtool: opts: \"%.*s\": expected NAME:VALUE\n", (int)len, word);
 		return -1;
 	}

@@ -143,6 +143,46 @@ static void records_merge_by_attribute(void **unused)
 	nsr_store_destroy(st);
 }
 
+/* A device's name has its NUL at the end, where it belongs, and is no longer than the kernel's. */
+static void device_has_a_name(void **unused)
+{
+	static const struct {
+		const char *name;
+		size_t len;
+		int err;
+	} names[] = {
+		{ "blue", 5, 0 }, { "fifteen-letters", 16, 0 }, { "", 1, 0 }, { "blue", 4, -EBADMSG },
+		{ "bl\0e", 5, -EBADMSG }, { "sixteen-letters!", 17, -EBADMSG }, { "sixteen-letters!", 16, -EBADMSG },
+		{ "", 0, -EBADMSG },
+	};
+	struct nsr_store_conn *c;
+	struct log l;
+	struct nsr_store *st = make(&l);
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct attr_buf b = rec_whole(i + 1, 1);
+
+		attr_put(&b, TCP_NSR_A_CONN_DEV_NAME, names[i].name, names[i].len);
+		attr_put_u8(&b, TCP_NSR_A_CONN_DEV_ROLE, TCP_NSR_DEV_VRF);
+		assert_int_equal(upsert(st, b, true), names[i].err);
+		c = nsr_store_conn_find(st, i + 1);
+		assert_int_equal(!c, !!names[i].err);
+		if (!c)
+			continue;
+		assert_string_equal(c->dev_name, names[i].name);
+		assert_int_equal(c->dev_role, TCP_NSR_DEV_VRF);
+		/* and keeps it when the socket moves */
+		assert_int_equal(upsert(st, rec_cursors(i + 1, 100, 50), false), 0);
+		assert_string_equal(c->dev_name, names[i].name);
+	}
+	upsert(st, rec_whole(99, 1), true);
+	c = nsr_store_conn_find(st, 99);
+	assert_string_equal(c->dev_name, "");
+	assert_int_equal(c->dev_role, TCP_NSR_DEV_NAMED);
+	nsr_store_destroy(st);
+}
+
 static void exactness_ends_when_the_socket_moves(void **unused)
 {
 	struct attr_buf b = { 0 };
@@ -758,6 +798,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_merge_by_attribute),
+		cmocka_unit_test(device_has_a_name),
 		cmocka_unit_test(exactness_ends_when_the_socket_moves),
 		cmocka_unit_test(malformed_records_change_nothing),
 		cmocka_unit_test(transactions_are_whole_or_nothing),

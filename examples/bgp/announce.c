@@ -11,6 +11,7 @@
 
 struct batch {
 	struct session *s;
+	struct route *from;		/* the first route whose word has not been said */
 	struct update_builder b;
 	struct attrs *attrs;		/* owned; NULL: withdrawals */
 	bool open;
@@ -80,13 +81,18 @@ static bool flush(struct batch *batch)
 }
 
 /* False: the socket is full. attrs NULL: withdraw. */
-static bool add(struct batch *batch, const struct prefix *p, struct attrs *attrs)
+static bool add(struct batch *batch, struct route *r, struct attrs *attrs)
 {
+	const struct prefix *p = &r->prefix;
+
 	if (batch->open && batch->attrs == attrs && batch->b.afi == p->afi &&
 	    update_add(&batch->b, p))
 		return true;
+	if (!batch->from)
+		batch->from = r;
 	if (!flush(batch))
 		return false;
+	batch->from = r;
 	attrs_put(batch->attrs);
 	batch->attrs = attrs_get(attrs);
 	/* Attributes of our own making fit: the configuration bounds them. */
@@ -105,7 +111,7 @@ static bool walk_networks(struct session *s, struct batch *batch)
 		wanted = compose(s, r->prefix.afi, r->attrs);
 		out = rib_find(&s->out, &r->prefix);
 		if (wanted && !(out && out->attrs == wanted && out->seen))
-			ok = add(batch, &r->prefix, wanted);
+			ok = add(batch, r, wanted);
 		attrs_put(wanted);
 	}
 	return ok && flush(batch);
@@ -121,7 +127,7 @@ static bool walk_withdrawals(struct session *s, struct batch *batch)
 		network = rib_find(&s->peer->bgp->networks, &r->prefix);
 		wanted = network ? compose(s, r->prefix.afi, network->attrs) : NULL;
 		if (!wanted)
-			ok = add(batch, &r->prefix, NULL);
+			ok = add(batch, r, NULL);
 		attrs_put(wanted);
 	}
 	return ok && flush(batch);
@@ -164,6 +170,15 @@ static void done(struct session *s)
 	replica_put_session(s);
 }
 
+/* The walk goes on with what the socket did not take, and not from the start: a large table would be
+ * walked as many times as it fills a send buffer. Whatever changes the networks starts anew. */
+static void go_back(struct session *s, struct rib *rib, struct route *to)
+{
+	rib_start(rib, &s->walk);
+	s->walk.at = to;
+	bgp_kick(s->peer->bgp);
+}
+
 bool announce_pump(struct session *s)
 {
 	struct batch batch = { .s = s };
@@ -176,8 +191,8 @@ bool announce_pump(struct session *s)
 	else
 		ok = walk_withdrawals(s, &batch);
 	attrs_put(batch.attrs);
-	if (!ok) {	/* from the start when there is room again: what has been said is skipped */
-		announce_start(s);
+	if (!ok) {
+		go_back(s, s->phase == ANNOUNCE_NETWORKS ? &s->peer->bgp->networks : &s->out, batch.from);
 		return false;
 	}
 	if (s->walk.at || batch.sent >= PUMP_MESSAGES)

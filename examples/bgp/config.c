@@ -287,6 +287,9 @@ static bool build(struct config *cfg, cfg_t *c, const char *path)
 	for (i = 0; i < cfg_size(c, "network6"); i++)
 		if (!read_network(cfg, cfg_getnsec(c, "network6", i)))
 			return false;
+	for (i = 0; i < cfg_size(c, "networks-file"); i++)
+		if (!networks_file_read(&cfg->networks, cfg_getnstr(c, "networks-file", i)))
+			return false;
 	return true;
 }
 
@@ -325,7 +328,8 @@ struct config *config_read(const char *path)
 		CFG_INT("connect-retry", 5, CFGF_NONE), CFG_INT("nsrd-wait", 3, CFGF_NONE),
 		CFG_STR("next-hop", NULL, CFGF_NONE), CFG_STR("next-hop6", NULL, CFGF_NONE),
 		CFG_SEC("neighbor", neighbor, section), CFG_SEC("network", network, section),
-		CFG_SEC("network6", network, section), CFG_END()
+		CFG_SEC("network6", network, section), CFG_STR_LIST("networks-file", NULL, CFGF_NONE),
+		CFG_END()
 	};
 	struct config *cfg = calloc(1, sizeof(*cfg));
 	cfg_t *c = cfg_init(opts, CFGF_NONE);

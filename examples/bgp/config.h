@@ -30,6 +30,9 @@ struct config {
 /* NULL after saying why on stderr, as file:line: what is wrong, what was expected. */
 struct config *config_read(const char *path);
 void config_free(struct config *cfg);
+/* networks_file.c: adds what the file names and networks does not have yet. False after saying why on
+ * stderr, with the line. */
+bool networks_file_read(struct rib *networks, const char *path);
 const struct neighbor_config *config_neighbor(const struct config *cfg, const struct addr *a);
 
 #endif

@@ -854,6 +854,45 @@ static void test_config_errors(void **state)
 	config_free(cfg);
 }
 
+/* A file of networks: what the configuration names itself keeps its attributes; what is wrong is refused. */
+static void test_networks_file(void **state)
+{
+	static const char *const bad[] = { "10.5.0.1/16\n", "10.5.0.0/16 10.6.0.0/16\n", "10.5.0.0/33\n", "x" };
+	char path[] = "/tmp/test_bgp_nets_XXXXXX", extra[512], line[200];
+	const struct route *r;
+	struct config *cfg;
+	struct prefix p;
+	size_t i;
+	FILE *f;
+
+	(void)state;
+	close(mkstemp(path));
+	snprintf(extra, sizeof(extra), "%snetworks-file = { \"%s\" }\n", networks, path);
+	f = fopen(path, "w");
+	fputs("# a comment\n\n 10.1.0.0/16\t# named above\n10.5.0.0/16\r\n2001:db8:5::/48\n10.5.0.0/16", f);
+	fclose(f);
+	cfg = make_config(1790, extra);
+	assert_non_null(cfg);
+	assert_int_equal(cfg->networks.count, 6);
+	prefix_parse("10.1.0.0/16", &p);
+	r = rib_find(&cfg->networks, &p);
+	assert_true(r && r->attrs->len);
+	prefix_parse("2001:db8:5::/48", &p);
+	r = rib_find(&cfg->networks, &p);
+	assert_true(r && !r->attrs->len);
+	config_free(cfg);
+	memset(line, 'a', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	for (i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
+		f = fopen(path, "w");
+		fputs(i < sizeof(bad) / sizeof(bad[0]) ? bad[i] : line, f);
+		fclose(f);
+		assert_null(make_config(1790, extra));
+	}
+	unlink(path);
+	assert_null(make_config(1790, extra));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -866,7 +905,7 @@ int main(void)
 		cmocka_unit_test(test_leaving_called_off), cmocka_unit_test(test_notifications),
 		cmocka_unit_test(test_collision), cmocka_unit_test(test_established_stays_in_collision),
 		cmocka_unit_test(test_shadow_yields_to_new_connection),
-		cmocka_unit_test(test_config_errors),
+		cmocka_unit_test(test_config_errors), cmocka_unit_test(test_networks_file),
 	};
 
 	if (!getenv("VERBOSE"))			/* what the speakers say is not the test's output */

@@ -38,6 +38,9 @@ check-debug: deps
 torture: deps
 	@tests/torture
 
+bgp-table: deps
+	@tests/bgp-table
+
 bench-lossless: deps
 	@tests/bench-lossless
 
@@ -76,6 +79,7 @@ help:
 #: make check-debug  the module's tests in the debug kernel: some two hours
 #: make torture      kills at random moments while streams flow; KILLS=100 SEED=n KERNEL=6.12
 #:                   MODES="lossless adopt naive"
+#: make bgp-table   full tables from BIRD and FRR, and back, while boxes die; TABLE=100000 KERNEL=6.12
 #: make bench-lossless  what mode lossless costs, as ratios; KERNEL=6.12
 #: make demo         install what is missing from Debian, then the demonstration
 #: make install      daemon, unit file, library, headers, nsr-bgpd, manual pages, operations.md;

@@ -86,5 +86,5 @@ help:
 #:                   PREFIX=/usr/local DESTDIR=
 #: make clean        what was compiled; "make distclean" also the fetched kernels
 
-.PHONY: all daemon lib examples tools modules check check-models check-debug torture bench-lossless demo deps \
+.PHONY: all daemon lib examples tools modules check check-models check-debug torture bgp-table bench-lossless demo deps \
 	install modules_install clean distclean help

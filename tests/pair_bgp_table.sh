@@ -44,9 +44,9 @@ our_config() {
 	done
 }
 
-bird_table() {	# of prefixes
+bird_table() {	# FILE of prefixes
 	echo "protocol static table { ipv4;"
-	sed 's/.*/route & blackhole;/'
+	sed 's/.*/route & blackhole;/' "$1"
 	echo "}"
 }
 
@@ -58,7 +58,7 @@ bird_all() {
 	END
 }
 
-frr_all() {
+frr_all() {	# FILE of prefixes
 	frr_config $HOLD <<-END
 	 neighbor $VIP4 remote-as $OUR_AS
 	 neighbor $VIP4 passive
@@ -66,7 +66,7 @@ frr_all() {
 	 address-family ipv4 unicast
 	  neighbor $VIP4 activate
 	END
-	sed 's/^/  network /'
+	sed 's/^/  network /' "$1"
 }
 
 frr_tell() {	# COMMAND...
@@ -162,13 +162,17 @@ trap bgp_end EXIT
 mkdir -p "$BGP_DIR"
 bgp_far bird 10.0.0.2/24 2001:db8::2/64
 bgp_far frr 10.0.0.3/24 2001:db8::3/64
-prefixes 20 $((TABLE + 1)) | tee "$BGP_DIR/our.networks" | sort >"$BGP_DIR/our.1"
-prefixes 30 $((TABLE + 1)) | tee >(bird_table >"$BGP_DIR/bird.table") | sort >"$BGP_DIR/bird.1"
-prefixes 40 $((TABLE + 1)) | tee >(frr_all >"$BGP_DIR/frr.conf") | sort >"$BGP_DIR/frr.1"
+prefixes 20 $((TABLE + 1)) | sort >"$BGP_DIR/our.1"
+prefixes 30 $((TABLE + 1)) | sort >"$BGP_DIR/bird.1"
+prefixes 40 $((TABLE + 1)) | sort >"$BGP_DIR/frr.1"
+cp "$BGP_DIR/our.1" "$BGP_DIR/our.networks"
 our_config
+bird_table "$BGP_DIR/bird.1" >"$BGP_DIR/bird.table"
+frr_all "$BGP_DIR/frr.1" >"$BGP_DIR/frr.conf"
 bird_all "disabled yes;" >"$BGP_DIR/bird.conf"
 bird_start
 frr_start
+until_ok 60 birdc_ show status
 until_ok $PATIENCE frr_listens
 until_ok $PATIENCE vtysh_ "show bgp summary"
 box_start a
@@ -203,8 +207,10 @@ check "the reborn box becomes ready: the whole tables as a snapshot" eval \
 check "it has them all" box_has_theirs a "$BGP_DIR/our.1" "$BGP_DIR/bird.1" "$BGP_DIR/frr.1"
 
 # Every third route goes, on all sides, and all the others are asked for again.
-prefixes 20 3 | tee "$BGP_DIR/our.networks" | sort >"$BGP_DIR/our.2"
-prefixes 30 3 | tee >(bird_table >"$BGP_DIR/bird.table") | sort >"$BGP_DIR/bird.2"
+prefixes 20 3 | sort >"$BGP_DIR/our.2"
+prefixes 30 3 | sort >"$BGP_DIR/bird.2"
+cp "$BGP_DIR/our.2" "$BGP_DIR/our.networks"
+bird_table "$BGP_DIR/bird.2" >"$BGP_DIR/bird.table"
 bird_all >"$BGP_DIR/bird.conf"
 kill -HUP ${APP_PID[b]}
 birdc_ configure >"$BGP_DIR/birdc.out"

@@ -45,7 +45,7 @@ our_config() {
 }
 
 bird_table() {	# FILE of prefixes
-	echo "protocol static table { ipv4;"
+	echo "protocol static full { ipv4;"
 	sed 's/.*/route & blackhole;/' "$1"
 	echo "}"
 }

@@ -5,10 +5,10 @@
 # dies in mid-transfer, is reborn, and later changes places in mid-transfer. Afterwards every table is what the
 # other side says, on both boxes, and the sessions are those from the start. (Attributes: pair_bgp.sh.)
 #
-# TABLE=10000 by default; "make bgp-table" takes 100000.
+# TABLE=20000 by default; "make bgp-table" takes 100000.
 
 cd "$(dirname "$0")/.." || exit 1
-: "${PAIR_MODE:=lossless}" "${TABLE:=10000}" "${HOLD:=240}"
+: "${PAIR_MODE:=lossless}" "${TABLE:=20000}" "${HOLD:=240}"
 . tests/lib/pair.sh
 PORT=179
 . tests/lib/bgp_pair.sh
@@ -75,6 +75,19 @@ frr_tell() {	# COMMAND...
 		cat
 	} >"$BGP_DIR/frr.change"
 	ip netns exec "$BGP_FRR" vtysh --vty_socket "$BGP_DIR/frr" <"$BGP_DIR/frr.change" >"$BGP_DIR/frr.out" 2>&1
+}
+
+# A table is on the wire for a quarter of a minute at least: else a kill finds no midst. Some 5 bytes a route.
+slow_wire() {	# add or del
+	local port rate=$((TABLE * 5 * 8 / 15 + 8000))
+
+	for port in bird frr a b; do
+		if [ "$1" = add ]; then
+			tc -n "sw-$$" qdisc add dev $port root netem rate ${rate}bit limit 1000
+		else
+			tc -n "sw-$$" qdisc del dev $port root
+		fi
+	done
 }
 
 # ---- how far ----
@@ -180,6 +193,7 @@ box_start b
 bgpd_start a
 bgpd_start b
 check "one box becomes active, the other one ready" pair_up a b
+slow_wire add
 birdc_ enable bird4 >/dev/null
 frr_tell "no neighbor $VIP4 shutdown" </dev/null
 CLOSING='tcp[tcpflags] & (tcp-rst|tcp-fin) != 0'
@@ -195,6 +209,7 @@ box_die a
 say_progress b
 check "the active dies in mid-transfer: the standby has a part of them" between b 0 "$TABLE"
 check "and takes over" until_ok 120 is_state b active
+slow_wire del
 check "all routes arrive" until_ok $PATIENCE all_there b "$TABLE" "$TABLE"
 until_ok 60 eval '[ "$(bird_routes bird4 | wc -l)" = "$TABLE" ]'
 check "the far ends have every route of ours" far_have_ours "$BGP_DIR/our.1"
@@ -212,12 +227,14 @@ prefixes 30 3 | sort >"$BGP_DIR/bird.2"
 cp "$BGP_DIR/our.2" "$BGP_DIR/our.networks"
 bird_table "$BGP_DIR/bird.2" >"$BGP_DIR/bird.table"
 bird_all >"$BGP_DIR/bird.conf"
+slow_wire add
 kill -HUP ${APP_PID[b]}
 birdc_ configure >"$BGP_DIR/birdc.out"
 birdc_ reload bird4 >>"$BGP_DIR/birdc.out"
 until_ok $PATIENCE between b $((TABLE * 2 / 3 + 1)) "$TABLE"
 say_progress b
 check "planned switchover while a third of the routes is withdrawn" ctl b switchover --yes
+slow_wire del
 N=$(wc -l <"$BGP_DIR/our.2")
 less() { set -- "$1" $(progress "$1"); [ "$2 $3 $5" = "$N $N $N" ]; }
 check "all that was to go is gone" until_ok $PATIENCE less a

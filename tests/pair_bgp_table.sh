@@ -8,7 +8,7 @@
 # TABLE=20000 by default; "make bgp-table" takes 100000.
 
 cd "$(dirname "$0")/.." || exit 1
-: "${PAIR_MODE:=lossless}" "${TABLE:=20000}" "${HOLD:=240}"
+: "${PAIR_MODE:=lossless}" "${PAIR_INTERVAL:=1s}" "${TABLE:=20000}" "${HOLD:=240}"
 . tests/lib/pair.sh
 PORT=179
 . tests/lib/bgp_pair.sh

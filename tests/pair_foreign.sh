@@ -98,10 +98,13 @@ print(n["timers"]["state"].get("uptime", {}).get("seconds", 0))'
 
 gobgp_established() { gobgp_ neighbor "$VIP4" | grep -q "BGP state = ESTABLISHED"; }
 
+has_route() { bgpd_rib "$1" | grep -q "in $2 "; }
+gobgp_has() { [ "$(gobgp_ global rib | grep -c "$1")" = "$2" ]; }
+
 # A new route, and the box has it
 bgp_goes_on() {	# BOX
 	ROUTES=$((ROUTES + 1))
-	gobgp_ global rib add "50.0.$ROUTES.0/24" && until_ok 60 eval 'bgpd_rib "$1" | grep -q "in 50.0.$ROUTES.0/24"'
+	gobgp_ global rib add "50.0.$ROUTES.0/24" && until_ok 60 has_route "$1" "50.0.$ROUTES.0/24"
 }
 
 # ---- what happens to them ----
@@ -165,7 +168,7 @@ check "its connection is answered" goes_on slirp
 check "GoBGP's session is up" until_ok 120 gobgp_established
 capture gobgp gobgp eth0 'tcp[tcpflags] & (tcp-rst|tcp-fin) != 0'
 SINCE=$(gobgp_since)
-check "and routes go both ways" eval 'bgp_goes_on a && until_ok 60 eval "[ \"\$(gobgp_ global rib | grep -c 20.0.)\" = 2 ]"'
+check "and routes go both ways" eval 'bgp_goes_on a && until_ok 60 gobgp_has " 20\.0\." 2'
 until_ok 30 has_conns b 2
 active=a standby=b
 for how in switched_over switched_over dies dies switched_over; do

@@ -182,9 +182,9 @@ check "no FIN and no RST, GoBGP's session is the one from the start" eval '
 check "each of slirp's requests was answered exactly once" far_end slirp
 # Control: what the capture looks for it does see.
 capture gobgp gobgp eth0 'tcp[tcpflags] & (tcp-rst|tcp-fin) != 0'
-kill -9 ${APP_PID[$active]##* }
+kill -TERM ${APP_PID[$active]##* }
 until_ok 30 eval '[ "$(frames gobgp)" -gt 0 ]'
 capture_stop
-refute "control: the speaker is killed: GoBGP's session is another" eval '
+refute "control: the speaker is told to end: GoBGP's session is another" eval '
 	[ "$(frames gobgp)" = 0 ] && [ "$(gobgp_since)" = "$SINCE" ]'
 ktap_finished

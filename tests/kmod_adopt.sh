@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib/adopt.sh"
 
-up() { groups_up "$@" && connect && talks a 1 && record; }
+up() { groups_up "$@" && connect && talks a 1 && until_ok 20 all_acked && record; }
 
 # ---- solicitation and nonces ----
 
@@ -74,7 +74,7 @@ far_is_reset() { [ "$(ctl far recv 0)" = ECONNRESET ]; }
 
 idle_age() {
 	in_far sysctl -qw net.ipv4.tcp_sack=0 net.ipv4.tcp_timestamps=0
-	up mode adopt gap report -- life 20000 && inject && a_dies && takeover || return 1
+	up mode adopt gap report -- life $((20000 * SLOW)) && inject && a_dies && takeover || return 1
 	# Answers come, and are young: nothing may be decided by them.
 	until_ok 20 answers_rejected && on_b phase 1 || return 1
 	resumed 60 && stat_is b adopted_age 1 && on_b snd_uncertain 1 && talks b 0
@@ -440,6 +440,8 @@ rebooted_syn() {
 	port=$(field rport $W/record)
 	in_b sysctl -qw net.ipv4.ip_nonlocal_bind=1
 	ctl b listen 10.9.0.1 5000 >/dev/null
+	# Nobody answers before the takeover; the SYN is to leave nevertheless.
+	ip -n far-$NS neigh replace 10.9.0.1 lladdr $MAC dev eth0 nud permanent
 	in_far python3 -c '
 import socket, sys, time
 s = socket.socket()
@@ -447,12 +449,13 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("10.9.0.9", int(sys.argv[1])))
 s.connect(("10.9.0.1", 5000))
 s.sendall(b"fresh")
-time.sleep(30)' "$port" &
-	sleep 1
-	takeover || return 1
+time.sleep(60)' "$port" &
+	until_ok 20 far_says_syn && takeover || return 1
 	ctl b accept 1 >/dev/null
 	until_ok 20 got b 2 fresh
 }
+
+far_says_syn() { [ -n "$(in_far ss -tnH state syn-sent)" ]; }
 
 # ---- states ----
 

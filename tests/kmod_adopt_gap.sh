@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib/adopt.sh"
 
-up() { groups_up "$@" && connect && talks a 1 && record; }
+up() { groups_up "$@" && connect && talks a 1 && until_ok 20 all_acked && record; }
 
 # Position of the far end's stream, and of ours, on box a now
 a_now() { in_a $TOOL conns >$W/now && field "$1" $W/now; }
@@ -117,7 +117,7 @@ proven_reset() {
 
 # Nothing is retransmitted that lies behind the gap: only the bound ends it, and says so.
 bound() {
-	unknown_to_b mode adopt gap report -- gap-bound 4000 && takeover || return 1
+	unknown_to_b mode adopt gap report -- gap-bound $((4000 * SLOW)) && takeover || return 1
 	until_ok 20 on_b phase 2 && resumed 60 || return 1
 	on_b rcv_uncertain 12 && on_b rcv_missing 0 && event event=change rcv_uncertain=12
 }

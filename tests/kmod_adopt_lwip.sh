@@ -22,7 +22,7 @@ lwip_up() {
 	until_ok 20 grep -q ready $W/lwip || { cat $W/lwip; return 1; }
 	ctl far connect 127.0.0.1 7000 1 >/dev/null
 	ctl a accept 0 >/dev/null
-	until_ok 20 one_conn_on_a && talks a 1 && record || return 1
+	until_ok 20 one_conn_on_a && talks a 1 && until_ok 20 all_acked && record || return 1
 	say "flags $(field flags $W/record)"
 }
 
@@ -40,6 +40,14 @@ far_is_reset() { [ "$(ctl far recv 0)" = ECONNRESET ]; }
 
 lwip_says() { sed "s/^/lwIP: /" $W/lwip; return 1; }
 
+# Control: what the far end has not acknowledged is not handed over, whatever the daemons say.
+not_acknowledged() {
+	lwip_up mode adopt gap report -- life 3000 || return 1
+	with flags=$(($(field flags $W/record) | 128)) snd_una=$(($(field write_seq $W/record) - 5))
+	inject && a_dies && takeover && resumed 60 && stat_is b adopted_handover 0 && stat_is b adopted_age 1 &&
+		talks b 0
+}
+
 planned() {
 	lwip_up mode adopt gap reset && with flags=$(($(field flags $W/record) | 128)) && inject && a_dies &&
 		takeover && resumed && stat_is b adopted_handover 1 && talks b 0 && bulk b 0 200000 || lwip_says
@@ -53,5 +61,6 @@ tests=(
 	"lwIP: adopted by age" by_age
 	"lwIP, gap reset: reset, named" by_age_reset
 	"lwIP: planned switchover" planned
+	"control: without an acknowledgement it is none" not_acknowledged
 )
 run_tests "${1:-}"

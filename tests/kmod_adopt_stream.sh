@@ -4,20 +4,22 @@
 # Takeovers in mid-stream over a path of 50 ms: at the end each byte of a stream has been at its place, or
 # is named as missing. CONNS streams of BYTES run at a time and are caught by one death each at a point of
 # its own; KILLS points in the direction from the far end, a third of it in the other one. All of it is
-# drawn from NSR_SEED.
+# drawn from NSR_SEED. Until the kill each stream has a slow path of its own, so that none is at its end however
+# late a poller sees it; what remains afterwards goes quicker.
 
 . "$(dirname "$0")/lib/adopt.sh"
 
 : "${CONNS:=10}"
 : "${BYTES:=4194304}"
-: "${RATE:=1000}"	# kbit/s of each stream
+: "${RATE:=400}"	# kbit/s of each stream until the kill
+: "${RATE_AFTER:=4000}"
 if [ "$NSR_KERNEL" = debug ]; then
 	: "${KILLS:=10}"
 else
 	: "${KILLS:=50}"
 fi
 
-# A stream's own rate leaves it unfinished however late a poller sees it; what is in flight fits the path.
+# What is in flight fits the path.
 path() {
 	local n
 
@@ -31,6 +33,8 @@ path() {
 		in_$n sysctl -qw net.ipv4.tcp_rmem="4096 131072 262144" net.ipv4.tcp_wmem="4096 65536 262144"
 	done
 }
+
+faster() { in_far tc qdisc change dev eth0 root fq maxrate ${RATE_AFTER}kbit; }
 
 size() { stat -c %s "$1" 2>/dev/null || echo 0; }
 larger() { [ "$(size "$1")" -gt "$2" ]; }
@@ -156,9 +160,21 @@ die() {
 	kill -9 $A_PID $(cat $W/pids) 2>/dev/null || :
 }
 
-# Return: whether b's parts fit behind the vouched parts and what is named as missing.
+# sum_is FILE: of the standard input
+sum_is() { [ "$(sha256sum)" = "$(sha256sum <$1)" ]; }
+
+# stream I MISSING: the vouched part that box a had, what is named as missing, and b's part
+stream() {
+	head -c ${vouched[$1]} $W/a.dst.$1
+	tail -c +$((vouched[$1] + 1)) $W/src | head -c $2
+	cat $W/b.dst.$1
+}
+
+# Return: whether all parts together are the stream.
 received_whole() {
 	local i missing bad=0
+
+	faster || return 1
 
 	for ((i = 1; i <= CONNS; i++)); do
 		pump b pull $((i - 1)) b.dst.$i >/dev/null
@@ -169,14 +185,15 @@ received_whole() {
 		missing=$(line $i $W/conns.b | of rcv_missing)
 		say "vouched ${vouched[i]}, missing ${missing:-?}, in flight $(line $i $W/unacked)"
 		[ -e $W/b.dst.$i.end ] &&
-			tail -c +$((vouched[i] + ${missing:-0} + 1)) $W/src | cmp - $W/b.dst.$i || bad=1
+			stream $i ${missing:-0} | sum_is $W/src || { say "stream $i is another"; bad=1; }
 	done
 	return $bad
 }
 
 receive_report() {
-	receive_and_die mode adopt gap report && until_ok 180 all_resumed && received_whole 180 &&
-		stat_is b broken 0
+	# However late the takeover is: what proves a gap takes fifteen times that.
+	receive_and_die mode adopt gap report -- gap-bound 3600000 && until_ok 300 all_resumed &&
+		received_whole 180 && stat_is b broken 0
 }
 
 # Control: the plain method; nothing is named, and yet a stream that came to its end lacks bytes.
@@ -234,7 +251,7 @@ send_report() {
 	done
 	until_ok 180 all_ended far.dst || return 1
 	for ((i = 1; i <= CONNS; i++)); do
-		reset_named $i || cmp $W/src $W/far.dst.$i || return 1
+		reset_named $i || sum_is $W/src <$W/far.dst.$i || return 1
 	done
 }
 
@@ -242,7 +259,7 @@ send_report() {
 planned() {
 	local in out CONNS=1
 
-	src_up mode adopt gap reset || return 1
+	src_up mode "$@" || return 1
 	head -c $BYTES /dev/urandom >$W/src2
 	in=$(pump a pull 1 a.dst)
 	pump far pull 0 far.dst >/dev/null
@@ -258,16 +275,11 @@ planned() {
 	in_flight || { say "nothing in flight at the switchover"; return 1; }
 	inject && in_a $TOOL mute 1 >/dev/null && a_dies && takeover && resumed || return 1
 	stat_is b adopted_handover 1 || return 1
+	faster || return 1
 	ctl b pull 0 $W/b.dst >/dev/null
 	ctl b push 0 $W/src2 "$(field write_seq $W/record)" >/dev/null
 	until_ok 120 test -e $W/b.dst.end && until_ok 120 test -e $W/far.dst.end || return 1
-	cat $W/a.dst $W/b.dst | sha256sum >$W/sum
-	sha256sum <$W/src | cmp - $W/sum && cmp $W/src2 $W/far.dst && stat_is b gaps_reset 0
-}
-
-all_acked() {
-	in_a $TOOL conns >$W/conns.a
-	[ "$(field snd_una $W/conns.a)" = "$(field write_seq $W/conns.a)" ]
+	cat $W/a.dst $W/b.dst | sum_is $W/src && sum_is $W/src2 <$W/far.dst && stat_is b gaps_reset 0
 }
 
 all_read() {
@@ -278,11 +290,12 @@ all_read() {
 grep -q '^tcp_nsr ' /proc/modules || insmod "$NSR_KO" || exit 1
 ktap_print_header
 say "seed $NSR_SEED"
-tests=("planned, both directions in mid-stream" planned)
+tests=("planned, both directions in mid-stream" "planned adopt gap reset"
+	"planned, in mode naive too" "planned naive")
 for ((k = CONNS; k <= KILLS; k += CONNS)); do
 	tests+=("receiving, $CONNS streams, deaths $((k - CONNS + 1)) to $k" receive_report)
 done
-for ((k = CONNS; k <= (KILLS + 2) / 3; k += CONNS)); do
+for ((k = CONNS; k < KILLS / 3 + CONNS; k += CONNS)); do
 	tests+=("sending, $CONNS streams, deaths $((k - CONNS + 1)) to $k" send_report)
 done
 tests+=("control: naive receiving loses bytes in silence" receive_naive)

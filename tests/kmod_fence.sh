@@ -55,13 +55,13 @@ keeper_killed() {
 	local keeper first
 
 	# Long enough for the keeper to start; then nothing but the keeper's short one counts.
-	nsr role 1 active term 3 lease 20000 >/dev/null
+	nsr role 1 active term 3 lease $((20000 * SLOW)) >/dev/null
 	first=$(stat_of lease_until)
-	nsenter --net="/run/netns/box-$$" "$NSRTOOL" lease 1 3000 keep 100 >/dev/null 2>&1 &
+	nsenter --net="/run/netns/box-$$" "$NSRTOOL" lease 1 $((3000 * SLOW)) keep 100 >/dev/null 2>&1 &
 	keeper=$!
 	PIDS="$PIDS $keeper"
 	until_ok 20 not stat_is lease_until "$first" || return 1
-	sleep 4
+	sleep $((4 * SLOW))
 	[ "$(frames_of kept)" -gt 0 ] || { say "mute while the lease is kept"; return 1; }
 	kill -9 $keeper
 	wait $keeper 2>/dev/null
@@ -213,7 +213,7 @@ settled() {
 
 # A shadow that nobody answers for keeps the group from being settled.
 unsettled_drops() {
-	GROUP_EXTRA="settle 20000" group_up term 11 || return 1
+	GROUP_EXTRA="settle $((20000 * SLOW))" group_up term 11 || return 1
 	orphan u $VIP4 1 || return 1
 	capture u tcp
 	nsenter --net="/run/netns/box-$$" "$NSRTOOL" inject 1 ctl "$TMP/sh" id=9 family=2 laddr=$VIP4 \

@@ -66,6 +66,11 @@ same_when_found_later() {
 	cmp -s "$TMP/before" "$TMP/after"
 }
 
+# What the far end has sent is received, and acknowledged.
+all_told() {
+	[ "$(nsr conns | field rcv_wup | sort -n | xargs)" = "3 6 8 14" ]
+}
+
 cursor_is() {
 	[ "$(nsr conn "id=$1" | field "$2")" = "$3" ]
 }
@@ -168,7 +173,7 @@ check "sent and acknowledged: SND_UNA is told" until_ok 20 told_cursor "$id" snd
 ctl a4.c send 0 12345678 >/dev/null
 ctl p6.c send 0 123 >/dev/null
 ctl a6.c send 0 123456 >/dev/null
-sleep 1
+until_ok 20 all_told
 check "found later (rule set anew): same ISS, IRS and positions, passive, active, IPv6, v4-mapped" \
 	same_when_found_later
 

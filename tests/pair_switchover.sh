@@ -4,7 +4,6 @@
 # Planned switchover: back and forth, an application that does not answer, --force. Topology: tests/lib/pair.sh.
 
 cd "$(dirname "$0")/.." || exit 1
-PAIR_LEAVE=4s
 . tests/lib/pair.sh
 . tests/lib/pair_echo.sh
 

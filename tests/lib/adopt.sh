@@ -14,6 +14,9 @@
 
 : "${NSR_B:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}"
 : "${NSR_SEED:=$RANDOM}"
+# A debugging kernel takes longer; what is waited for is the same.
+[ "${NSR_KERNEL:-}" != debug ] || : "${SLOW:=4}"
+: "${SLOW:=1}"
 TOOL=$NSR_B/tests/nsrtool
 MAC=00:00:5e:00:01:07
 # Each lane of run_tests() has namespaces and a directory of its own.
@@ -119,7 +122,7 @@ ctl() {
 
 # until_ok SECONDS COMMAND...: polls
 until_ok() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * SLOW))
 
 	shift
 	until "$@"; do
@@ -157,6 +160,12 @@ one_conn_on_a() { conns_on_a 1; }
 # The record as the daemons would have it: of box a, or given.
 record() {
 	in_a $TOOL conns >$W/record
+}
+
+# What a planned switchover waits for: the far end has acknowledged everything. lwIP and others take their time.
+all_acked() {
+	in_a $TOOL conns >$W/conns.a
+	[ "$(field snd_una $W/conns.a)" = "$(field write_seq $W/conns.a)" ]
 }
 
 # field NAME FILE
@@ -361,7 +370,7 @@ wanted() { [ -z "$ONLY" ] || [[ " $ONLY " = *" ${tests[$1 + 1]%% *} "* ]]; }
 test_reset() { :; }
 
 # A test that hangs is to be named, and is not to take the others with it.
-TEST_LIMIT=600
+TEST_LIMIT=$((600 * SLOW))
 
 # Asked again and again: no process for it.
 too_long() {

@@ -12,6 +12,9 @@
 
 : "${NSR_B:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}"
 : "${NSR_SEED:=$RANDOM}"
+# A debugging kernel takes longer; what is waited for is the same.
+[ "${NSR_KERNEL:-}" != debug ] || : "${SLOW:=4}"
+: "${SLOW:=1}"
 RANDOM=$NSR_SEED
 NSRTOOL=$NSR_B/tests/nsrtool
 TMP=/tmp/box.$$
@@ -52,7 +55,7 @@ nsr() {
 
 # until_ok SECONDS COMMAND...: 0 as soon as it succeeds
 until_ok() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local end=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
 
 	shift
 	until "$@" >/dev/null 2>&1; do

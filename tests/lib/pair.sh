@@ -15,6 +15,9 @@
 
 : "${NSR_B:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}"
 : "${NSR_SEED:=1}"
+# A debugging kernel takes longer; what is waited for is the same.
+[ "${NSR_KERNEL:-}" != debug ] || : "${SLOW:=4}"
+: "${SLOW:=1}"
 NSRD=$NSR_B/daemon/nsrd
 NSRCTL=$NSR_B/daemon/nsrctl
 
@@ -28,10 +31,10 @@ PORT=$((7000 + RANDOM % 1000))
 
 # What a test may choose before pair_create
 : "${PAIR_MAC:=replace}"
-: "${PAIR_INTERVAL:=500ms}"
+: "${PAIR_INTERVAL:=$((500 * SLOW))ms}"
 : "${PAIR_MODE:=adopt}"
 : "${PAIR_GAP:=report}"
-: "${PAIR_LEAVE:=5s}"
+: "${PAIR_LEAVE:=$((5 * SLOW))s}"
 : "${PAIR_ADDRESSES:=$VIP4/24, $VIP6/64}"
 
 pair_say() {
@@ -61,7 +64,7 @@ spawn() {
 
 # until_ok SECONDS COMMAND...: 0 as soon as it succeeds
 until_ok() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local end=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
 
 	shift
 	until "$@" >/dev/null 2>&1; do

@@ -400,6 +400,7 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
 	group_run(g);
 	role_turn(role_of(g), nsrd_now());
 	group_run(g);
+	group_rules_turn(g, nsrd_now());
 	if (group_owns_conns(g))
 		gate_turn(g, nsrd_now());
 }
@@ -533,37 +534,6 @@ int group_flush(struct group *g, const char **why)
 
 /* ---- life ---- */
 
-static void mark_rule(uint32_t rule, void *data)
-{
-	uint8_t *seen = data;
-
-	if (rule <= TCP_NSR_MAX_RULES)
-		seen[rule] = 1;
-}
-
-/* The kernel's rules become those of the configuration. */
-static int set_rules(struct group *g)
-{
-	uint8_t seen[TCP_NSR_MAX_RULES + 1] = { 0 };
-	struct kernel *k = g->nsrd->kernel;
-	int err = 0, e;
-
-	group_priv(g)->rules_at = nsrd_now();
-	kernel_rules_get(k, g->cfg->id, mark_rule, seen);
-	for (size_t i = 0; i < g->cfg->nr_rules; i++) {
-		seen[g->cfg->rules[i].id] = 0;
-		e = kernel_rule_set(k, g->cfg->id, &g->cfg->rules[i]);
-		if (!e)
-			continue;
-		log_err("group %s: rule %u: %s", g->cfg->name, g->cfg->rules[i].id, kernel_error(k));
-		err = e;
-	}
-	for (uint32_t i = 1; i <= TCP_NSR_MAX_RULES; i++)
-		if (seen[i])
-			kernel_rule_del(k, g->cfg->id, i);
-	return err;
-}
-
 void group_reload(struct group *g, struct cfg_group *fresh)
 {
 	struct cfg_group *c = g->cfg;
@@ -586,7 +556,7 @@ void group_reload(struct group *g, struct cfg_group *fresh)
 	c->probe_rate = fresh->probe_rate;
 	c->commit_timeout_ms = fresh->commit_timeout_ms;
 	set_kernel_group(g);
-	set_rules(g);
+	group_rules_set(g);
 	shadow_retry(g);
 }
 
@@ -631,10 +601,9 @@ static int start(struct group *g)
 
 	/* The kernel may hold the group since before: its role and sockets stay as they are. */
 	err = set_kernel_group(g);
-	if (!err)
-		err = set_rules(g);
 	if (err)
 		return err;
+	group_rules_set(g);
 	err = kernel_group_get(g->nsrd->kernel, g->cfg->id, &kg);
 	if (err) {
 		complain(g, "the kernel does not tell of the group", err);

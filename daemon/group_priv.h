@@ -81,6 +81,9 @@ struct group_priv {
 	struct refused_list refused;
 	uint64_t inject_failed;
 	uint64_t rules_at;		/* ns: when the kernel got its rules */
+	uint64_t rules_tried;		/* ns: when one was last offered */
+	bool rules_refused;		/* some are not in force: */
+	bool rule_refused[TCP_NSR_MAX_RULES + 1];
 };
 
 static inline struct group_priv *group_priv(const struct group *g)
@@ -94,6 +97,10 @@ void group_run(struct group *g);
 void group_feed(struct group *g, const struct input *in);
 /* conns.c: the kernel's table is the truth for this box (active, or held) */
 bool group_owns_conns(const struct group *g);
+
+/* group_rules.c */
+void group_rules_set(struct group *g);
+void group_rules_turn(struct group *g, uint64_t now);
 
 /* shadow.c */
 void shadow_create(struct group *g, struct nsr_store_conn *c);

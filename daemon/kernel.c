@@ -163,6 +163,32 @@ int kernel_group_del(struct kernel *k, uint32_t group, bool flush)
 	return talk(k, nlh);
 }
 
+struct groups_list {
+	uint32_t *ids;
+	size_t nr, room;
+};
+
+static int take_group_id(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[TCP_NSR_A_MAX + 1];
+	struct groups_list *l = data;
+
+	if (!genl_parse(nlh, tb, TCP_NSR_A_MAX) || !tb[TCP_NSR_A_GROUP_ID])
+		return -EBADMSG;
+	if (l->nr < l->room)
+		l->ids[l->nr++] = genl_u32(tb[TCP_NSR_A_GROUP_ID]);
+	return 0;
+}
+
+int kernel_groups_get(struct kernel *k, uint32_t *ids, size_t room)
+{
+	struct nlmsghdr *nlh = genl_request(&k->dump, TCP_NSR_CMD_GROUP_GET, TCP_NSR_GENL_VERSION, NLM_F_DUMP);
+	struct groups_list l = { .ids = ids, .room = room };
+	int err = ask(k, &k->dump, nlh, take_group_id, &l, NULL);
+
+	return err ? err : (int)l.nr;
+}
+
 static int take_generation(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nlattr *tb[TCP_NSR_A_MAX + 1];

@@ -64,6 +64,8 @@ int kernel_info_get(struct kernel *k, struct kernel_info *info);
 int kernel_group_set(struct kernel *k, const struct cfg_group *cfg, uint32_t ifindex, const uint8_t *mac);
 int kernel_group_get(struct kernel *k, uint32_t group, struct kernel_group *out);	/* -ENOENT */
 int kernel_group_del(struct kernel *k, uint32_t group, bool flush);
+/* The ids of the groups that the kernel has: at most @room of them; the number, or an error. */
+int kernel_groups_get(struct kernel *k, uint32_t *ids, size_t room);
 int kernel_role_active(struct kernel *k, uint32_t group, struct nsr_term term, uint64_t lease_until,
 		       uint32_t generation, uint32_t *fresh);
 int kernel_lease_set(struct kernel *k, uint32_t group, uint64_t lease_until, uint32_t generation);

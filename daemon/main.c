@@ -190,6 +190,34 @@ static uint64_t read_boot_id(void)
 	return (uint64_t)a << 16 | b;
 }
 
+#define STRAYS_MAX	1024	/* more are taken out at the next start */
+
+/*
+ * A group that an earlier configuration had and this one has not: its rules would go on protecting connections of
+ * which nobody keeps a copy. What it held while this box was active are ordinary connections from now on.
+ */
+static void remove_stray_groups(void)
+{
+	uint32_t ids[STRAYS_MAX], fresh;
+	int nr = kernel_groups_get(self.kernel, ids, STRAYS_MAX), err;
+	struct kernel_group kg;
+
+	for (int i = 0; i < nr; i++) {
+		if (config_group(self.cfg, ids[i]) || kernel_group_get(self.kernel, ids[i], &kg))
+			continue;
+		/* ORDER: sockets of a reign that is over end silently: as ordinary ones they would speak again. */
+		err = kg.active ? 0 : kernel_mute(self.kernel, ids[i], true, &fresh);
+		if (!err)
+			err = kernel_group_del(self.kernel, ids[i], true);
+		if (err)
+			log_err("group %u is not in %s and stays in the kernel: %s", ids[i], opts.file,
+				kernel_error(self.kernel));
+		else
+			log_notice("group %u is not in %s any more: taken out of the kernel, its connections are ordinary ones",
+				   ids[i], opts.file);
+	}
+}
+
 static int create_all(struct control **control)
 {
 	self.kernel = kernel_create(&self);
@@ -200,6 +228,7 @@ static int create_all(struct control **control)
 	self.apps = app_server_create(&self);
 	if (!self.apps)
 		return -1;
+	remove_stray_groups();
 	for (size_t i = 0; i < self.cfg->nr_groups; i++)
 		if (!group_create(&self, &self.cfg->groups[i]))
 			return -1;

@@ -527,17 +527,26 @@ int nsr_nl_rule_set(struct sk_buff *skb, struct genl_info *info)
 
 int nsr_nl_rule_del(struct sk_buff *skb, struct genl_info *info)
 {
+	struct nlattr *tb[TCP_NSR_A_RULE_MAX + 1];
 	struct nsr_net *ns = nsr_info_ns(info);
 	struct nsr_group *g;
 	int err;
 
-	if (!nsr_need(info, RULE_ID))
+	if (!nsr_need(info, RULE))
 		return -EINVAL;
+	err = nla_parse_nested(tb, TCP_NSR_A_RULE_MAX, info->attrs[TCP_NSR_A_RULE],
+			       nsr_rule_policy, info->extack);
+	if (err)
+		return err;
+	if (!tb[TCP_NSR_A_RULE_ID]) {
+		nsr_refuse(info->extack, "RULE: ID is needed");
+		return -EINVAL;
+	}
 	g = nsr_info_group(info, &err);
 	if (!g)
 		return err;
 	mutex_lock(&ns->lock);
-	err = nsr_rule_del(g, nla_get_u32(info->attrs[TCP_NSR_A_RULE_ID]), info->extack);
+	err = nsr_rule_del(g, nla_get_u32(tb[TCP_NSR_A_RULE_ID]), info->extack);
 	mutex_unlock(&ns->lock);
 	nsr_group_put(g);
 	return err;

@@ -245,7 +245,7 @@ still_works() {
 }
 
 ktap_print_header
-ktap_set_plan 58
+ktap_set_plan 60
 box_create
 
 # -- groups
@@ -270,7 +270,9 @@ check "... unknown family" refused EINVAL "FAMILY" rule-set 1 1 lport 80 family 
 check "... addresses of two families" refused EINVAL "FAMILY" rule-set 1 1 lport 80 laddr $VIP4 raddr $FAR6
 check "... prefix longer than the address" refused EINVAL "RADDR_LEN" rule-set 1 1 lport 80 raddr 10.0.0.0/33
 check "... no such group" refused ENOENT "GROUP_ID" rule-set 9 1 lport 80
-check "RULE_DEL of none" refused ENOENT "RULE_ID" rule-del 1 44
+check "RULE_DEL without a rule" refused EINVAL "RULE" rule-del 1
+check "... without its id" refused EINVAL "RULE: ID is needed" rule-del 1 -
+check "... of one that is not there" refused ENOENT "RULE" rule-del 1 44
 check "rules are listed by id, replaced by id" rules_listed
 check "not more than 256 rules" too_many_rules
 

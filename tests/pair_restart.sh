@@ -68,7 +68,7 @@ alone() {
 	until_ok 30 has_conns a 1
 	nsrd_kill a
 	check "nsrd killed: the lease of a box whose peer is silent ends by itself" until_ok 60 lease_lapsed a
-	box_start a --event-buffer 4096
+	stray_group
 	check "it is active again" until_ok 60 is_state a active
 	check "it has read the connection back" until_ok 30 has_conns a 1
 	check "requests go on" goes_on v4
@@ -120,6 +120,37 @@ reload() {
 	check "SIGHUP: what cannot change is refused, with the remedy" \
 		until_ok 30 grep -q 'interval cannot change.*restart nsrd' "$PAIR/a/nsrd.log"
 	sed -i "s/interval = .*/interval = $PAIR_INTERVAL/; s/gap = reset/gap = report/" "$PAIR/a/nsrd.conf"
+	rules_come_and_go
+}
+
+kernel_rules() {	# of group 1, in box a
+	on a "$TOOLS/nsrtool" rules 1 2>/dev/null | grep -c "$1"
+}
+
+# A rule whose device is not there yet, then is; a rule that is gone from the configuration.
+rules_come_and_go() {
+	sed -i 's/^\tgroup edge {/&/; 0,/rule {/s//rule {\n\t\t\tremote-port = 4444\n\t\t\tvrf = later\n\t\t}\n\t\trule {/' \
+		"$PAIR/a/nsrd.conf"
+	kill -HUP "${NSRD_PID[a]}"
+	check "a rule whose device is missing: named, the others are in force" eval '
+		until_ok 30 grep -q "rule 1 is not in force.*no device .later" "$PAIR/a/nsrd.log" &&
+		[ "$(kernel_rules "port=4444")" = 0 ] && until_ok 10 is_state a active && goes_on v4'
+	on a ip link add later type dummy
+	check "the device comes: so does the rule" until_ok 30 eval '[ "$(kernel_rules "port=4444")" = 1 ]'
+	pair_config a 1 2
+	kill -HUP "${NSRD_PID[a]}"
+	check "a rule is gone from the configuration: out of the kernel" \
+		until_ok 30 eval '[ "$(kernel_rules "port=4444")" = 0 ] && [ "$(kernel_rules "port=$PORT")" = 2 ]'
+	on a ip link del later
+}
+
+# A group of another time: what nobody configures is nobody's.
+stray_group() {
+	on a "$TOOLS/nsrtool" group-set 77 dev svc addr 10.0.0.77
+	check "control: a group that nsrd knows nothing of" on a "$TOOLS/nsrtool" group 77
+	box_start a --event-buffer 4096
+	check "is taken out of the kernel when nsrd starts" eval '
+		until_ok 30 grep -q "group 77 is not in" "$PAIR/a/nsrd.log" && ! on a "$TOOLS/nsrtool" group 77'
 }
 
 takeovers() {
@@ -169,7 +200,7 @@ module() {
 }
 
 ktap_print_header
-ktap_set_plan 33
+ktap_set_plan 38
 pair_create || exit 1
 for part in alone standby events reload takeovers module; do
 	$part

@@ -443,8 +443,13 @@ int group_cmd_rule_del(struct nl *nl, int argc, char **argv)
 	struct nlmsghdr *nlh = nl_request(nl, TCP_NSR_CMD_RULE_DEL, 0);
 
 	put_group(nlh, argc, argv);
-	if (argc > 1)
-		mnl_attr_put_u32(nlh, TCP_NSR_A_RULE_ID, parse_number(argv[1], UINT32_MAX, "rule"));
+	if (argc > 1) {		/* "-": a rule without an ID */
+		struct nlattr *nest = mnl_attr_nest_start(nlh, TCP_NSR_A_RULE);
+
+		if (strcmp(argv[1], "-"))
+			mnl_attr_put_u32(nlh, TCP_NSR_A_RULE_ID, parse_number(argv[1], UINT32_MAX, "rule"));
+		mnl_attr_nest_end(nlh, nest);
+	}
 	return nl_do(nl, nlh, NULL, NULL, "rule-del");
 }
 

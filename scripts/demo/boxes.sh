@@ -53,10 +53,10 @@ box_create() {	# box_create NAME: a box fresh from the factory, nothing running
 	mkdir -p "$DIR/$1/run" "$DIR/$1/state"
 }
 
-# A lease runs for 3 intervals, and the far ends hear from us again 11 after a death (Documentation/operations.md).
+# A lease runs for 3 intervals, and the far ends hear from us again 16 after a death (Documentation/operations.md).
 # Longer, and a busy machine under emulation lets no lease lapse; shorter, and more is left of the far ends' patience
 # (said_lately, story.sh).
-INTERVAL=300ms
+INTERVAL=250ms
 
 box_config() {	# box_config NAME
 	local n peer

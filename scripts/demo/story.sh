@@ -16,7 +16,7 @@ in_step() {
 }
 
 # The rules of the demo have the default mode, lossless: a box may die at any moment. But BIRD shortens its hold time at
-# random: 6.75 s of silence may be too much for it. Until we speak again takes 3.3 s, on a busy machine more, and
+# random: 6.75 s of silence may be too much for it. Until we speak again takes 4 s, on a busy machine more, and
 # KEEPALIVEs come every 3 s, so our last word to BIRD must be a young one, and that to FRR not a very old one.
 said_lately() {
 	awk -v now="$EPOCHREALTIME" -v us="$SERVICE" '

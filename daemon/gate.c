@@ -370,11 +370,13 @@ void gate_flush(struct group *g)
 {
 	struct gate_group *gg = g->gates;
 	struct attr_buf b = { 0 };
+	struct list_head told;
 	struct gate *t;
 	int err = 0, e;
 
 	if (list_empty(&gg->dirty))
 		return;
+	list_init(&told);
 	while ((t = list_first(&gg->dirty, struct gate, dirty))) {
 		list_del(&t->dirty);
 		if (t->acked < t->pushed && t->open == t->is_open)
@@ -388,6 +390,7 @@ void gate_flush(struct group *g)
 		if (t->acked > t->pushed)
 			t->pushed = t->acked;
 		t->is_open = t->open;
+		list_add_tail(&t->dirty, &told);
 		e = b.failed ? -ENOMEM : kernel_batch_add(g->nsrd->kernel, b.data, b.len);
 		if (e && !err)
 			err = e;
@@ -397,8 +400,19 @@ void gate_flush(struct group *g)
 		err = e;
 	attr_buf_free(&b);
 	/* closed meanwhile, or still a shadow: its event is on the way */
-	if (err && err != -ENOENT && err != -EALREADY)
+	if (err == -ENOENT || err == -EALREADY)
+		err = 0;
+	if (err)
 		log_warn("group %s: ACK gates: %s", g->cfg->name, kernel_error(g->nsrd->kernel));
+	while ((t = list_first(&told, struct gate, dirty))) {
+		list_del(&t->dirty);
+		/* Who knows which of them it has taken: said again with the next turn, which does no harm. */
+		if (err) {
+			t->pushed = 0;
+			t->is_open = !t->open;
+			make_dirty(t);
+		}
+	}
 }
 
 /* ---- in step, or not ---- */

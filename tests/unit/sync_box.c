@@ -370,6 +370,8 @@ int kernel_batch_add(struct kernel *k, const void *conn, size_t len)
 	uint64_t id, pos;
 	uint8_t open;
 
+	if (b->batch_fails)
+		return 0;
 	mnl_attr_for_each_payload(conn, len) {
 		if (mnl_attr_get_type(attr) == TCP_NSR_A_CONN_ID && attr_u64(attr, &id))
 			gate = box_gate(b, id);
@@ -384,7 +386,7 @@ int kernel_batch_add(struct kernel *k, const void *conn, size_t len)
 int kernel_batch_send(struct kernel *k)
 {
 	((struct box *)k)->batches++;
-	return 0;
+	return -((struct box *)k)->batch_fails;
 }
 
 const char *kernel_error(const struct kernel *k)

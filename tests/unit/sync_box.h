@@ -37,6 +37,7 @@ struct box {
 		uint64_t wup, una, seq;	/* what it answers when it is asked */
 	} gates[8];
 	unsigned int batches;
+	int batch_fails;		/* errno: what is sent is lost */
 };
 
 extern struct ev_loop *box_loop;

@@ -291,6 +291,32 @@ static void fin_passes_behind_everything(void **unused)
 	assert_int_equal(g->gate, 11);
 }
 
+/* The kernel could not be told: nothing counts as told, and it is said again. */
+static void a_lost_request_is_made_again(void **unused)
+{
+	struct box_gate *g;
+
+	(void)unused;
+	add(1);
+	g = box_gate(&a, 1);
+	in_step();
+	consume(1, 50);
+	box_until(g->gate == 50);
+	a.batch_fails = ENOBUFS;
+	consume(1, 80);
+	box_until(a.last_acked == txns);
+	assert_int_equal(g->gate, 50);
+	a.batch_fails = 0;
+	box_until(g->gate == 80);
+	/* the one that opens a gate, too */
+	g->open = true;
+	a.batch_fails = ENOMEM;
+	gate_close_all(&a.g);
+	assert_true(g->open);
+	a.batch_fails = 0;
+	box_until(!g->open);
+}
+
 /* Many connections, one request. */
 static void one_batch(void **unused)
 {
@@ -490,7 +516,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(journal_in_the_store), T(journal_in_the_snapshot), T(gate_follows_the_standby), T(old_link_proves_nothing),
-		T(fin_passes_behind_everything), T(one_batch), T(not_in_step_at_the_end),
+		T(fin_passes_behind_everything), T(a_lost_request_is_made_again), T(one_batch), T(not_in_step_at_the_end),
 		T(who_does_not_commit_loses_protection), T(hold), T(bypass), T(born_protected),
 	};
 

@@ -22,7 +22,6 @@
 #define APP_CLIENTS_MAX	256
 #define APP_QUEUE_LOW	(256u << 10)	/* bytes: below, more is produced */
 #define APP_QUEUE_MAX	(32u << 20)	/* bytes that a client may leave unread */
-#define APP_TXN_MAX	(64u << 20)	/* bytes of one transaction */
 #define APP_HELLO_S	5.0		/* s: a client that has not said HELLO by then is closed */
 /*
  * s: a rule matches, and yet the kernel has no record, and its rules are new: their scan

@@ -175,9 +175,9 @@ void app_txn(struct app_client *cl, const struct nsr_wire *w)
 		if (mnl_attr_get_type(attr) == NSR_APP_A_OP)
 			attr_put(&cl->ops, NSR_APP_A_OP | NLA_F_NESTED, attr_data(attr),
 				 attr_len(attr));
-	if (cl->ops.failed || cl->ops.len > APP_TXN_MAX)
+	if (cl->ops.failed || cl->ops.len > NSR_APP_TXN_MAX)
 		app_client_refuse(cl, -EPROTO, "transaction %llu is longer than %u bytes: commit more "
-				  "often", (unsigned long long)txn, APP_TXN_MAX);
+				  "often", (unsigned long long)txn, NSR_APP_TXN_MAX);
 	else if (last)
 		finish(cl);
 }

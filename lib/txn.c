@@ -46,16 +46,19 @@ static void piece_send(struct nsr *nsr, bool last)
 	nsr->begun = true;
 }
 
+/* Of one op: headers, kind, names, positions and padding. */
+#define OP_ROOM		128u
+
 /* Room for an op whose payloads are `bytes` long, in this piece or the next. */
 static struct nsr_wire_buf *op_room(struct nsr *nsr, size_t bytes)
 {
-	size_t need = bytes + 128;	/* headers, kind, names, positions and padding */
+	size_t need = bytes + OP_ROOM;
 
 	if (nsr->ops.nlh && nsr->ops.nlh->nlmsg_len + need > nsr->ops.size)
 		piece_send(nsr, false);
 	if (!nsr->ops.nlh)
 		piece_begin(nsr);
-	nsr->txn_bytes += bytes;
+	nsr->txn_bytes += need;
 	return &nsr->ops;
 }
 
@@ -82,6 +85,15 @@ static int check_key(const struct nsr *nsr, const struct nsr_conn *conn, size_t 
 	return 0;
 }
 
+/* nsrd joins the pieces before it applies them: it has to hold the whole, and takes NSR_APP_TXN_MAX. What the
+ * application puts may fill half of it; the rest is for the connections' positions, tails and journals. */
+static bool is_full(const struct nsr *nsr, size_t klen, size_t vlen)
+{
+	size_t ops = vlen / NSR_APP_CHUNK_MAX + 1;
+
+	return nsr->open && nsr->txn_bytes + ops * (klen + OP_ROOM) + vlen > NSR_TXN_MAX;
+}
+
 int nsr_put(struct nsr *nsr, struct nsr_conn *conn, const void *key, size_t klen, const void *val,
 	    size_t vlen)
 {
@@ -95,8 +107,7 @@ int nsr_put(struct nsr *nsr, struct nsr_conn *conn, const void *key, size_t klen
 		return -EMSGSIZE;
 	if (!nsr_txn_wanted(nsr))
 		return 0;
-	/* nsrd joins the pieces before it applies them: it has to hold the whole. */
-	if (nsr->open && nsr->txn_bytes + klen + vlen > NSR_TXN_MAX)
+	if (is_full(nsr, klen, vlen))
 		return -ENOBUFS;
 	do {
 		struct nsr_wire_buf *b;
@@ -123,6 +134,8 @@ int nsr_del(struct nsr *nsr, struct nsr_conn *conn, const void *key, size_t klen
 		return err;
 	if (!nsr_txn_wanted(nsr))
 		return 0;
+	if (is_full(nsr, klen, 0))
+		return -ENOBUFS;
 	b = op_room(nsr, klen);
 	nsr_wire_op_begin(b, NSR_APP_OP_DEL, conn ? conn->id : 0, conn ? conn->handle : 0);
 	nsr_wire_put_bytes(b, NSR_APP_A_KEY, key, klen);

@@ -19,6 +19,7 @@
 #define NSR_CONTROL_SOCKET	"/run/nsrd/control.sock"
 #define NSR_APP_MSG_MAX		131072		/* bytes of one message */
 #define NSR_APP_CHUNK_MAX	32768		/* bytes of one VALUE, DATA attribute; repeated ones are concatenated */
+#define NSR_APP_TXN_MAX		67108864	/* bytes of all OP attributes of one transaction, headers included */
 #define NSR_APP_KEY_MAX		255
 #define NSR_APP_VALUE_MAX	65536
 #define NSR_APP_TAIL_MAX	(4u << 20)	/* bytes received and not consumed, per connection */

@@ -11,6 +11,7 @@
 #include "bgp.h"
 
 #define SNAPSHOT_RECORDS	512u	/* per turn of the event loop */
+#define RECORD_ROOM		128u	/* what libnsr adds to a record */
 
 static bool done(const char *what, int err)
 {
@@ -26,7 +27,7 @@ static bool put(struct bgp *bgp, struct nsr_conn *conn, enum state_kind kind, co
 	uint8_t key[STATE_KEY_MAX];
 	int err = nsr_put(bgp->nsr, conn, key, state_key(kind, p, key), val, len);
 
-	bgp->uncommitted += len;
+	bgp->uncommitted += len + sizeof(key) + RECORD_ROOM;
 	return done("nsr_put", err);
 }
 

@@ -253,6 +253,37 @@ static void split(void **state)
 }
 
 /* nsrd does not read: commit says so and keeps it; the handle's descriptor says when there is room. */
+/* What one transaction may hold is less than nsrd takes, headers included, and that holds for deletions too. */
+static void transaction_is_full(void **state)
+{
+	struct rig *rig = *state;
+	size_t bytes = 0, n = 0;
+	const struct nlattr *attr;
+	char key[12];
+	int err;
+
+	rig_up(rig, NSR_ROLE_ACTIVE, 7);
+	do {
+		size_t klen = (size_t)snprintf(key, sizeof(key), "%zu", n);
+
+		err = n % 2 ? nsr_del(rig->nsr, NULL, key, klen) : nsr_put(rig->nsr, NULL, key, klen, "v", 1);
+		n++;
+	} while (!err && n < 1000000);
+	assert_int_equal(err, -ENOBUFS);
+	assert_int_equal(nsr_del(rig->nsr, NULL, "k", 1), -ENOBUFS);
+	assert_true(n > 100000);
+	err = nsr_commit(rig->nsr);
+	assert_true(!err || err == -EAGAIN);
+	do {
+		rig_expect(rig, NSR_APP_TXN);
+		nsr_wire_for_each(attr, &rig->w)
+			if (mnl_attr_get_type(attr) == NSR_APP_A_OP)
+				bytes += mnl_attr_get_len(attr);
+	} while (!nsr_wire_has(&rig->w, NSR_APP_A_LAST));
+	assert_true(bytes < NSR_APP_TXN_MAX / 2 + NSR_APP_MSG_MAX);
+	assert_int_equal(nsr_put(rig->nsr, NULL, "k", 1, "v", 1), 0);
+}
+
 static void back_pressure(void **state)
 {
 	static uint8_t val[30000];
@@ -406,7 +437,7 @@ static void all_in_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(attach_commit_ack), T(tail_by_pieces), T(split), T(back_pressure), T(writable),
+		T(attach_commit_ack), T(tail_by_pieces), T(split), T(transaction_is_full), T(back_pressure), T(writable),
 		T(refusals_and_none), T(all_in_one),
 	};
 

@@ -7,9 +7,88 @@
  * different names. So a record says what the device is to the group, and its name only where it is
  * nothing of the kind; the other box finds its own.
  */
+#include <linux/etherdevice.h>
 #include <net/l3mdev.h>
 
 #include "netlink.h"
+
+/*
+ * The device that the group's addresses are on. With a macvlan of its own that is not the service interface, which
+ * the frames leave by, and it may be in another VRF than that. Under RCU.
+ */
+static const struct net_device *addr_device(struct net *net, const struct nsr_group_cfg *cfg)
+{
+	struct net_device *dev, *upper;
+	struct list_head *iter;
+
+	dev = cfg->ifindex ? dev_get_by_index_rcu(net, cfg->ifindex) : NULL;
+	if (!dev || !cfg->has_mac || ether_addr_equal(dev->dev_addr, cfg->mac))
+		return dev;
+	netdev_for_each_upper_dev_rcu(dev, upper, iter)
+		if (netif_is_macvlan(upper) && net_eq(dev_net(upper), net) &&
+		    ether_addr_equal(upper->dev_addr, cfg->mac))
+			return upper;
+	return dev;
+}
+
+/**
+ * nsr_device_vrf() - the VRF that a group's addresses are in
+ * @net: namespace
+ * @cfg: the group's configuration
+ *
+ * Context: under RCU.
+ * Return: index of the VRF, or 0: in none, or a group without a service interface.
+ */
+int nsr_device_vrf(struct net *net, const struct nsr_group_cfg *cfg)
+{
+	const struct net_device *dev = addr_device(net, cfg);
+
+	return dev ? l3mdev_master_ifindex_rcu(dev) : 0;
+}
+
+/**
+ * nsr_device_is_link() - is this the link on which a group's link-local addresses are?
+ * @net: namespace
+ * @cfg: the group's configuration
+ * @ifindex: of a device, or 0
+ *
+ * Context: under RCU.
+ */
+bool nsr_device_is_link(struct net *net, const struct nsr_group_cfg *cfg, int ifindex)
+{
+	const struct net_device *dev;
+
+	if (!ifindex || ifindex == cfg->ifindex)
+		return ifindex;
+	dev = addr_device(net, cfg);
+	return dev && dev->ifindex == ifindex;
+}
+
+/**
+ * nsr_device_domain() - the VRF that a socket is in
+ * @sk: socket of any kind
+ *
+ * That of the device it is bound to: the stack binds the child of a listener for all VRFs (tcp_l3mdev_accept) when
+ * its SYN comes. One that is bound to nothing is in none; unless with that switch its way leads into one.
+ *
+ * Context: under RCU.
+ * Return: index of the VRF, or 0: in none.
+ */
+int nsr_device_domain(const struct sock *sk)
+{
+	int bound = READ_ONCE(sk->sk_bound_dev_if);
+
+	if (bound)
+		return nsr_device_master(sock_net(sk), bound);
+#ifdef CONFIG_NET_L3_MASTER_DEV
+	if (READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_l3mdev_accept) && sk_fullsock(sk)) {
+		const struct dst_entry *dst = rcu_dereference(sk->sk_dst_cache);
+
+		return dst ? l3mdev_master_ifindex_rcu(READ_ONCE(dst->dev)) : 0;
+	}
+#endif
+	return 0;
+}
 
 /**
  * nsr_device_capture() - notes to which device a socket is bound
@@ -22,8 +101,8 @@
 void nsr_device_capture(struct nsr_record *rec, const struct sock *sk, const struct nsr_group *g)
 {
 	const struct nsr_group_cfg *cfg = rcu_dereference(g->cfg);
+	const struct net_device *dev, *own = addr_device(sock_net(sk), cfg);
 	int bound = READ_ONCE(sk->sk_bound_dev_if);
-	const struct net_device *dev;
 
 	memset(rec->dev_name, 0, sizeof(rec->dev_name));
 	rec->dev_role = TCP_NSR_DEV_NAMED;
@@ -32,20 +111,21 @@ void nsr_device_capture(struct nsr_record *rec, const struct sock *sk, const str
 	dev = dev_get_by_index_rcu(sock_net(sk), bound);
 	/* Bound to what is gone: no segment comes or goes any more, here or there. */
 	strscpy(rec->dev_name, dev ? dev->name : "?", sizeof(rec->dev_name));
-	if (bound == cfg->ifindex)
+	if (own && bound == own->ifindex)
 		rec->dev_role = TCP_NSR_DEV_SERVICE;
-	else if (cfg->ifindex && bound == l3mdev_master_ifindex_by_index(sock_net(sk), cfg->ifindex))
+	else if (own && bound == l3mdev_master_ifindex_rcu(own))
 		rec->dev_role = TCP_NSR_DEV_VRF;
 }
 
 static int find_service(const struct nsr_conn *conn, bool vrf, struct netlink_ext_ack *extack)
 {
-	int ifindex;
+	const struct net_device *dev;
+	int ifindex = 0;
 
 	rcu_read_lock();
-	ifindex = rcu_dereference(conn->group->cfg)->ifindex;
-	if (ifindex && vrf)
-		ifindex = l3mdev_master_ifindex_by_index(conn->ns->net, ifindex);
+	dev = addr_device(conn->ns->net, rcu_dereference(conn->group->cfg));
+	if (dev)
+		ifindex = vrf ? l3mdev_master_ifindex_rcu(dev) : dev->ifindex;
 	rcu_read_unlock();
 	if (ifindex)
 		return ifindex;

@@ -134,7 +134,7 @@ static bool same_vrf(struct nsr_net *ns, const struct nsr_group_cfg *a, const st
 	bool same;
 
 	rcu_read_lock();
-	same = nsr_device_master(ns->net, a->ifindex) == nsr_device_master(ns->net, b->ifindex);
+	same = nsr_device_vrf(ns->net, a) == nsr_device_vrf(ns->net, b);
 	rcu_read_unlock();
 	return same;
 }
@@ -452,10 +452,16 @@ static bool prefix_equal(u8 family, const void *a, const void *b, unsigned int b
 }
 
 /* A link-local address is another one on every link: the group's is that of its service interface. */
-static bool on_link(const struct nsr_group_cfg *cfg, const struct nsr_tuple *t)
+static bool on_link(struct net *net, const struct nsr_group_cfg *cfg, const struct nsr_tuple *t)
 {
-	return !nsr_is_link_local(t->family, t->laddr) || !cfg->ifindex || cfg->ifindex == t->ifindex ||
-	       cfg->ifindex == t->ifindex2;
+	return !nsr_is_link_local(t->family, t->laddr) || !cfg->ifindex ||
+	       nsr_device_is_link(net, cfg, t->ifindex) || nsr_device_is_link(net, cfg, t->ifindex2);
+}
+
+/* The same address in another VRF is another one. A group without an interface has it wherever it is routed to. */
+static bool in_domain(struct net *net, const struct nsr_group_cfg *cfg, const struct nsr_tuple *t)
+{
+	return !cfg->ifindex || nsr_device_vrf(net, cfg) == t->vrf;
 }
 
 static bool rule_matches(const struct nsr_rule *rule, const struct nsr_group_cfg *cfg,
@@ -468,8 +474,6 @@ static bool rule_matches(const struct nsr_rule *rule, const struct nsr_group_cfg
 	if (rule->rport && rule->rport != t->rport)
 		return false;
 	if (rule->ifindex && rule->ifindex != t->ifindex && rule->ifindex != t->ifindex2)
-		return false;
-	if (!on_link(cfg, t))
 		return false;
 	if (rule->has_laddr ? memcmp(&rule->laddr, t->laddr, addr_len(t->family)) :
 			      !nsr_cfg_has_addr(cfg, t->family, t->laddr))
@@ -494,23 +498,24 @@ static const struct nsr_rule *first_match(struct nsr_group *g, const struct nsr_
  * @t: the connection
  * @group: set to the group of the answer
  *
- * The lowest rule id of the group wins. Where groups in several VRFs have the address, the one in the
- * connection's VRF alone is asked; if there is none there, the first that has a rule. Under RCU.
+ * Groups whose service interface is in the connection's VRF (in none, if it is in none) are asked, and if none of them
+ * has the address, those without an interface. The lowest rule id of the group wins. Under RCU.
  */
 const struct nsr_rule *nsr_rule_match_tuple_rcu(struct nsr_net *ns, const struct nsr_tuple *t,
 						struct nsr_group **group)
 {
-	bool any = t->vrf < 0 || !READ_ONCE(ns->shared_addrs), near, owned = false;
 	const struct nsr_rule *rule, *found = NULL;
 	const struct nsr_group_cfg *cfg;
 	struct nsr_group *g;
+	bool owned = false;
 
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		cfg = rcu_dereference(g->cfg);
-		near = any || t->vrf == nsr_device_master(ns->net, cfg->ifindex);
-		owned |= near && nsr_cfg_has_addr(cfg, t->family, t->laddr);
-		rule = owned && !near ? NULL : first_match(g, cfg, t);
-		if (rule && near) {
+		if (!in_domain(ns->net, cfg, t) || !on_link(ns->net, cfg, t))
+			continue;
+		owned |= cfg->ifindex && nsr_cfg_has_addr(cfg, t->family, t->laddr);
+		rule = first_match(g, cfg, t);
+		if (rule && cfg->ifindex) {
 			*group = g;
 			return rule;
 		}
@@ -519,7 +524,7 @@ const struct nsr_rule *nsr_rule_match_tuple_rcu(struct nsr_net *ns, const struct
 			found = rule;
 		}
 	}
-	return any || owned ? NULL : found;
+	return owned ? NULL : found;
 }
 
 /**

@@ -145,7 +145,7 @@ static int owner_vrf(struct nsr_net *ns, u8 family, const void *saddr, const str
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		cfg = rcu_dereference(g->cfg);
 		if (nsr_cfg_has_addr(cfg, family, saddr) &&
-		    nsr_device_master(ns->net, cfg->ifindex) == vrf)
+		    nsr_device_vrf(ns->net, cfg) == vrf)
 			return vrf;
 	}
 	return -1;
@@ -167,13 +167,14 @@ static unsigned int source_verdict(struct nsr_net *ns, u8 family, const void *sa
 	vrf = owner_vrf(ns, family, saddr, state->out);
 	list_for_each_entry_rcu(g, &ns->groups, node) {
 		cfg = rcu_dereference(g->cfg);
-		if (vrf >= 0 && vrf != nsr_device_master(ns->net, cfg->ifindex))
+		if (vrf >= 0 && vrf != nsr_device_vrf(ns->net, cfg))
 			continue;
 		if ((cfg->has_mac && cfg->ifindex == state->out->ifindex) ||
 		    !nsr_cfg_has_addr(cfg, family, saddr) || nsr_group_may_emit(g))
 			continue;
 		/* On another link it is another address. */
-		if (nsr_is_link_local(family, saddr) && cfg->ifindex && cfg->ifindex != state->out->ifindex)
+		if (nsr_is_link_local(family, saddr) && cfg->ifindex &&
+		    !nsr_device_is_link(ns->net, cfg, state->out->ifindex))
 			continue;
 		nsr_stat_inc(g, TCP_NSR_A_STAT_FENCED_FRAMES);
 		trace_nsr_drop(g, TCP_NSR_A_STAT_FENCED_FRAMES, skb);

@@ -104,7 +104,7 @@ struct nsr_group_cfg {
 	struct rcu_head rcu;
 	int ifindex;
 	bool has_mac;
-	u8 mac[ETH_ALEN];
+	u8 mac[ETH_ALEN] __aligned(2);		/* ether_addr_equal() reads halves of words */
 	bool mute_on_death;
 	u32 settle_ms, segment_life_ms, gap_bound_ms, probe_rate;
 	unsigned int nr_addrs;
@@ -325,7 +325,7 @@ struct nsr_gate_req {
 /**
  * struct nsr_tuple - a connection as a segment or a socket names it
  * @ifindex2: a second device that fits, or 0
- * @vrf: VRF that it is in; 0: in none; below 0: not known, a socket that is bound to nothing
+ * @vrf: VRF that it is in; 0: in none
  */
 struct nsr_tuple {
 	u8 family;
@@ -492,6 +492,9 @@ void nsr_device_capture(struct nsr_record *rec, const struct sock *sk, const str
 int nsr_device_bind(struct nsr_conn *conn, struct netlink_ext_ack *extack);	/* a fresh socket; -ENODEV */
 void nsr_device_renew(struct nsr_conn *conn);		/* a shadow, at the role flip */
 int nsr_device_master(struct net *net, int ifindex);	/* its VRF, or 0; under RCU, no lock */
+int nsr_device_vrf(struct net *net, const struct nsr_group_cfg *cfg);	/* likewise, of a group */
+int nsr_device_domain(const struct sock *sk);				/* likewise, of a socket */
+bool nsr_device_is_link(struct net *net, const struct nsr_group_cfg *cfg, int ifindex);	/* likewise */
 int nsr_device_put(struct sk_buff *skb, const struct nsr_record *rec);
 
 /* event.c: events; any context */

@@ -232,18 +232,20 @@ static int check_fresh(const struct nsr_conn *conn, struct netlink_ext_ack *exta
 static bool is_taken(const struct nsr_conn *conn)
 {
 	const struct nsr_record *rec = &conn->rec;
-	int dif = conn->sk->sk_bound_dev_if;
+	int dif = conn->sk->sk_bound_dev_if, sdif;
 	struct net *net = sock_net(conn->sk);
 	struct sock *sk = NULL;
 
 	rcu_read_lock();
+	/* As the stack asks: a socket in no VRF is not in the way of one in a VRF. */
+	sdif = nsr_device_master(net, dif);
 	if (rec->family == AF_INET)
 		sk = nsr_lookup_established4(net, rec->raddr.ip, rec->rport, rec->laddr.ip,
-					     ntohs(rec->lport), dif, 0);
+					     ntohs(rec->lport), dif, sdif);
 #if IS_ENABLED(CONFIG_IPV6)
 	else
 		sk = nsr_lookup_established6(net, &rec->raddr.ip6, rec->rport, &rec->laddr.ip6,
-					     ntohs(rec->lport), dif, 0);
+					     ntohs(rec->lport), dif, sdif);
 #endif
 	rcu_read_unlock();
 	if (sk)

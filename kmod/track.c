@@ -77,8 +77,8 @@ static void make_tuple(struct nsr_tuple *t, struct nsr_record *rec, const struct
 		.family = rec->family, .laddr = &rec->laddr, .raddr = &rec->raddr,
 		.lport = rec->lport, .rport = rec->rport,
 		.ifindex = bound, .ifindex2 = nsr_device_master(sock_net(sk), bound),
+		.vrf = nsr_device_domain(sk),
 	};
-	t->vrf = bound ? t->ifindex2 : -1;
 }
 
 static bool has_md5(const struct sock *sk)

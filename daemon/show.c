@@ -42,6 +42,7 @@ static const char *const stat_names[] = {
 	[TCP_NSR_A_STAT_NO_SOCKET_DROPS] = "no_socket_drops", [TCP_NSR_A_STAT_FROZEN_DROPS] = "frozen_drops",
 	[TCP_NSR_A_STAT_LEASE_LAPSES] = "lease_lapses",
 	[TCP_NSR_A_STAT_ACKS_HELD] = "acks_held", [TCP_NSR_A_STAT_ACKS_CLAMPED] = "acks_clamped",
+	[TCP_NSR_A_STAT_CONNS_LOST] = "conns_lost",
 };
 
 #define WORD(table, i)	((size_t)(i) < sizeof(table) / sizeof(*(table)) && (table)[i] ? (table)[i] : "?")

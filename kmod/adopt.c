@@ -85,7 +85,7 @@ void nsr_adopt_doom(struct nsr_conn *conn, u8 cause)
 	conn->close_cause = cause;
 	if (cause == TCP_NSR_CLOSE_BROKEN)
 		nsr_stat_inc(conn->group, TCP_NSR_A_STAT_BROKEN);
-	nsr_group_exempt_add(conn->group, &conn->rec);
+	nsr_group_exempt_add(conn->group, &conn->rec, conn->sk->sk_bound_dev_if);
 	nsr_probe_soon(conn);
 }
 

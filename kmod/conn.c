@@ -105,9 +105,22 @@ static void count(struct nsr_conn *conn, int n)
 	if (is_shadow(conn->phase)) {
 		conn->ns->nr_shadows += n;
 		atomic_add(n, &conn->group->nr_unsettled);
+	} else if (conn->phase == TCP_NSR_PHASE_REFUSED) {
+		conn->ns->nr_refused += n;
+		atomic_add(n, &conn->group->nr_refused);
 	} else {
 		conn->ns->nr_conns += n;
 	}
+}
+
+/* Each kind has the cap for itself: what cannot be protected keeps nobody out that can. */
+static bool is_full(const struct nsr_conn *conn)
+{
+	const struct nsr_net *ns = conn->ns;
+
+	if (is_shadow(conn->phase))
+		return ns->nr_shadows >= ns->max_shadows;
+	return (conn->phase == TCP_NSR_PHASE_REFUSED ? ns->nr_refused : ns->nr_conns) >= ns->max_conns;
 }
 
 static int conn_insert(struct nsr_conn *conn)
@@ -118,8 +131,7 @@ static int conn_insert(struct nsr_conn *conn)
 	lockdep_assert_held(&ns->conn_lock);
 	if (READ_ONCE(conn->group->dead))
 		return -ENOENT;
-	if (is_shadow(conn->phase) ? ns->nr_shadows >= ns->max_shadows :
-				     ns->nr_conns >= ns->max_conns)
+	if (is_full(conn))
 		return -ENOSPC;
 	err = rhashtable_lookup_insert_fast(&ns->by_sk, &conn->by_sk_node, by_sk_params);
 	if (err)
@@ -217,11 +229,36 @@ void nsr_conn_end(struct nsr_conn *conn)
 }
 
 /**
+ * nsr_conn_refuse() - a protected connection cannot be protected any more
+ * @conn: protected or resumed connection; socket locked, by its spinlock alone or not
+ * @why: enum tcp_nsr_refused
+ *
+ * It ends as a protected one, with the reason, and stays in the table as one that is refused. What its gate has held
+ * back leaves: who has a gate that is closed tells the daemon first, see cursor.c.
+ */
+void nsr_conn_refuse(struct nsr_conn *conn, u8 why)
+{
+	if (READ_ONCE(conn->dead))
+		return;
+	nsr_stat_inc(conn->group, TCP_NSR_A_STAT_CONNS_LOST);
+	conn->rec.refused = why;
+	conn->close_cause = TCP_NSR_CLOSE_ADMIN;
+	/* ORDER: told before anything leaves that the standby does not have. */
+	nsr_event_conn_del(conn);
+	nsr_gate_stop(conn, true);
+	conn->close_cause = 0;
+	if (nsr_conn_set_phase(conn, TCP_NSR_PHASE_REFUSED))
+		nsr_event_conn_refused(conn);
+}
+
+/**
  * nsr_conn_set_phase() - changes a connection's phase, in the tables or not
  * @conn: connection; socket locked
  * @phase: enum tcp_nsr_phase
+ *
+ * Return: whether it is in the tables.
  */
-void nsr_conn_set_phase(struct nsr_conn *conn, u8 phase)
+bool nsr_conn_set_phase(struct nsr_conn *conn, u8 phase)
 {
 	struct nsr_net *ns = conn->ns;
 	bool listed, settle = false;
@@ -238,6 +275,7 @@ void nsr_conn_set_phase(struct nsr_conn *conn, u8 phase)
 
 	if (settle && !atomic_read(&conn->group->nr_unsettled))
 		nsr_group_check_settled(conn->group);
+	return listed;
 }
 
 static struct nsr_conn *get_unless_gone(struct nsr_conn *conn)

@@ -60,13 +60,37 @@ static bool is_ours(const struct nsr_conn *conn)
 	return false;
 }
 
-/* Somebody has exchanged the operations: its gate is gone. It is told, and not protected any more. */
-static void lose(struct nsr_conn *conn)
+/*
+ * Something was done to the socket that the standby could not take over. An application that gets another protocol
+ * from the kernel (TLS, ...) does that when the handshake is over, and so when the connection is protected.
+ * In PHASE_PROVISIONAL the ULP is ours, and there is no place for another.
+ */
+static u8 spoilt(const struct nsr_conn *conn)
 {
-	nsr_stat_inc(conn->group, TCP_NSR_A_STAT_CONNS_REFUSED_KIND);
-	conn->close_cause = TCP_NSR_CLOSE_ADMIN;
-	nsr_gate_stop(conn, false);
-	nsr_conn_end(conn);
+	if (!nsr_gate_intact(conn))
+		return TCP_NSR_REFUSED_GATE;
+	if (conn->phase != TCP_NSR_PHASE_PROVISIONAL && inet_csk(conn->sk)->icsk_ulp_ops)
+		return TCP_NSR_REFUSED_ULP;
+	return TCP_NSR_REFUSED_NOT;
+}
+
+/*
+ * Its protection ends. If a gate is closed, the standby is to know before it opens (rule told-before-open): the daemon
+ * is told, opens it when that is so, and the next turn ends it; so it does without a daemon once the group's gates are
+ * open. Where the gate itself is gone there is nothing to wait for. Socket's spinlock held, nobody owns it.
+ */
+static void look_at_socket(struct nsr_conn *conn)
+{
+	u8 why = is_ours(conn) ? spoilt(conn) : TCP_NSR_REFUSED_NOT;
+
+	if (!why)
+		return;
+	if (why == TCP_NSR_REFUSED_GATE || !nsr_gate_is_closed(conn)) {
+		nsr_conn_refuse(conn, why);
+	} else if (conn->rec.refused != why) {
+		WRITE_ONCE(conn->rec.refused, why);
+		nsr_event_conn_change(conn);
+	}
 }
 
 /**
@@ -131,19 +155,18 @@ static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 {
 	unsigned int what = NSR_FILL_CURSOR;
 	struct nsr_cursor cur;
-	bool news, lost, again;
+	bool news, again;
 
 	if (!is_ours(conn) || !nsr_group_is_active(conn->group))
 		return;
 	local_bh_disable();
 	bh_lock_sock(conn->sk);
-	lost = !sock_owned_by_user_nocheck(conn->sk) && !nsr_gate_intact(conn);
-	if (lost)
-		lose(conn);
+	if (!sock_owned_by_user_nocheck(conn->sk))
+		look_at_socket(conn);
 	bh_unlock_sock(conn->sk);
 	/* Before reading: what comes after is for the next turn. */
 	again = xchg(&conn->retell, false);
-	news = !lost && nsr_cursor_read(conn, &cur);
+	news = nsr_cursor_read(conn, &cur);
 	if (news) {
 		bh_lock_sock(conn->sk);
 		/* A change of state in between has told more than this. */

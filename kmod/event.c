@@ -148,6 +148,9 @@ int nsr_conn_fill(struct sk_buff *skb, const struct nsr_conn *conn, const struct
 		      nla_put_u8(skb, TCP_NSR_A_CONN_GATE_OPEN, READ_ONCE(conn->gate_open));
 	if (!err && (what & NSR_FILL_CAUSE))
 		err = nla_put_u8(skb, TCP_NSR_A_CONN_CLOSE_CAUSE, conn->close_cause);
+	/* NSR_FILL_REFUSED has it. */
+	if (!err && (what & (NSR_FILL_CURSOR | NSR_FILL_CAUSE)) && READ_ONCE(conn->rec.refused))
+		err = nla_put_u8(skb, TCP_NSR_A_CONN_REFUSED, conn->rec.refused);
 	if (err) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;

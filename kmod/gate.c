@@ -272,6 +272,8 @@ bool nsr_gate_prepare(const struct inet_connection_sock_af_ops *orig, bool mappe
 	bool found = false;
 	int i;
 
+	if (nsr_test_is_off(GATE_ROOM))
+		return false;
 	spin_lock_bh(&sets_lock);
 	for (i = 0; i < NR_SETS && !found; i++) {
 		if (!sets[i].orig) {
@@ -350,6 +352,15 @@ void nsr_gate_install(struct nsr_conn *conn)
 bool nsr_gate_intact(const struct nsr_conn *conn)
 {
 	return !conn->gate_ops || READ_ONCE(inet_csk(conn->sk)->icsk_af_ops) == conn->gate_ops;
+}
+
+/**
+ * nsr_gate_is_closed() - may the far end be told of less than what was received?
+ * @conn: connection; socket locked
+ */
+bool nsr_gate_is_closed(const struct nsr_conn *conn)
+{
+	return conn->gated && limit(conn) != U64_MAX;
 }
 
 static void send_ack(struct nsr_conn *conn)

@@ -18,6 +18,7 @@ struct exempt {
 	u8 family;
 	union nsr_addr laddr, raddr;
 	__be16 lport, rport;
+	int ifindex;			/* that the socket was bound to, or 0 */
 };
 
 static size_t addr_len(u8 family)
@@ -531,11 +532,12 @@ const struct nsr_rule *nsr_rule_match_tuple_rcu(struct nsr_net *ns, const struct
  * nsr_group_exempt_add() - lets the far end of a connection that was reset for a gap learn of it
  * @g: group
  * @rec: the connection
+ * @ifindex: device that its socket is bound to, or 0: the same addresses behind another one are another connection
  *
  * Its segments find no socket and are answered with a reset, drop-not-reset or not, until the group
  * is settled. Best effort: without memory the far end learns later.
  */
-void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec)
+void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec, int ifindex)
 {
 	struct exempt *e = kmalloc(sizeof(*e), GFP_ATOMIC);
 
@@ -546,6 +548,7 @@ void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec)
 	e->raddr = rec->raddr;
 	e->lport = rec->lport;
 	e->rport = rec->rport;
+	e->ifindex = ifindex;
 	spin_lock_bh(&g->exempt_lock);
 	if (g->nr_exempt < EXEMPT_MAX) {
 		list_add(&e->node, &g->exempt);
@@ -566,6 +569,7 @@ bool nsr_group_is_exempt(struct nsr_group *g, const struct nsr_tuple *t)
 	spin_lock_bh(&g->exempt_lock);
 	list_for_each_entry(e, &g->exempt, node) {
 		if (e->family != t->family || e->lport != t->lport || e->rport != t->rport ||
+		    (e->ifindex && e->ifindex != t->ifindex && e->ifindex != t->ifindex2) ||
 		    memcmp(&e->laddr, t->laddr, addr_len(t->family)) ||
 		    memcmp(&e->raddr, t->raddr, addr_len(t->family)))
 			continue;

@@ -113,7 +113,8 @@ static int info_get(struct sk_buff *skb, struct genl_info *info)
 	      nla_put_u32(reply.skb, TCP_NSR_A_CURSOR_INTERVAL_MS,
 			  READ_ONCE(ns->cursor_interval_ms)) ?:
 	      nla_put_u32(reply.skb, TCP_NSR_A_NUM_CONNS, READ_ONCE(ns->nr_conns)) ?:
-	      nla_put_u32(reply.skb, TCP_NSR_A_NUM_SHADOWS, READ_ONCE(ns->nr_shadows));
+	      nla_put_u32(reply.skb, TCP_NSR_A_NUM_SHADOWS, READ_ONCE(ns->nr_shadows)) ?:
+	      nla_put_u32(reply.skb, TCP_NSR_A_NUM_REFUSED, READ_ONCE(ns->nr_refused));
 	return nsr_reply_send(&reply, info, err);
 }
 

@@ -239,13 +239,14 @@ static int put_stats(struct sk_buff *skb, const struct nsr_group *g)
 /* Under RCU. */
 static int put_group(struct sk_buff *skb, struct nsr_group *g)
 {
-	int shadows = atomic_read(&g->nr_unsettled);
+	int shadows = atomic_read(&g->nr_unsettled), refused = atomic_read(&g->nr_refused);
 
 	return nla_put_u32(skb, TCP_NSR_A_GROUP_ID, g->id) ?:
 	       put_cfg(skb, rcu_dereference(g->cfg)) ?:
 	       put_role(skb, g) ?:
-	       nla_put_u32(skb, TCP_NSR_A_NUM_CONNS, max(atomic_read(&g->nr_conns) - shadows, 0)) ?:
+	       nla_put_u32(skb, TCP_NSR_A_NUM_CONNS, max(atomic_read(&g->nr_conns) - shadows - refused, 0)) ?:
 	       nla_put_u32(skb, TCP_NSR_A_NUM_SHADOWS, shadows) ?:
+	       nla_put_u32(skb, TCP_NSR_A_NUM_REFUSED, refused) ?:
 	       put_stats(skb, g);
 }
 

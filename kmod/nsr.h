@@ -67,7 +67,7 @@ struct nsr_net {
 	u64 next_serial;
 	struct rhashtable by_id;
 	struct rhashtable by_sk;
-	unsigned int nr_conns, nr_shadows;
+	unsigned int nr_conns, nr_shadows, nr_refused;
 	u32 max_conns, max_shadows;
 	u32 generation;
 	spinlock_t event_lock;
@@ -147,6 +147,7 @@ struct nsr_group {
 	bool settled;
 	atomic_t nr_conns;			/* all phases */
 	atomic_t nr_unsettled;			/* shadow and provisional */
+	atomic_t nr_refused;
 	struct delayed_work probe_work;		/* solicitation, bounds in time; see probe.c */
 	u64 probe_serial;			/* where its next turn goes on; that work alone */
 	struct delayed_work lapse_work;		/* tells of a lapse; the lapse itself needs no timer */
@@ -175,7 +176,7 @@ struct nsr_record {
 	union nsr_addr laddr, raddr;
 	__be16 lport, rport;
 	u32 iss, irs;
-	u8 refused;				/* enum tcp_nsr_refused */
+	u8 refused;				/* enum tcp_nsr_refused; of a protected one: about to be */
 	u8 dev_role;				/* enum tcp_nsr_dev_role */
 	char dev_name[IFNAMSIZ];		/* empty: bound to no device; filled with 0 */
 };
@@ -357,6 +358,7 @@ enum nsr_test {
 	NSR_TEST_PROBE_SIGN,		/* probes bear no signature */
 	NSR_TEST_HEAL,			/* an ACK above SND.NXT stays one */
 	NSR_TEST_NSRD_DEATH,		/* gates are open while no daemon listens */
+	NSR_TEST_GATE_ROOM,		/* there is room for another kind of operations */
 };
 
 #ifdef NSR_TEST
@@ -428,7 +430,7 @@ void nsr_role_app_died(struct nsr_group *g);	/* any context */
 void nsr_role_freeze(struct nsr_group *g, bool frozen);
 /* nr_unsettled went to 0, or settle_until passed: reports once per reign */
 void nsr_group_check_settled(struct nsr_group *g);	/* any context */
-void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec);	/* any context */
+void nsr_group_exempt_add(struct nsr_group *g, const struct nsr_record *rec, int ifindex);	/* any context */
 
 /* conn.c: the table */
 struct nsr_conn *nsr_conn_create(struct nsr_net *ns, struct nsr_group *g, struct sock *sk, gfp_t gfp);
@@ -442,7 +444,8 @@ void nsr_conn_put(struct nsr_conn *conn);
 struct nsr_conn *nsr_conn_find_id(struct nsr_net *ns, u64 id);		/* takes a reference */
 struct nsr_conn *nsr_conn_find_sk(struct nsr_net *ns, const struct sock *sk);	/* takes a reference */
 struct nsr_conn *nsr_conn_find_sk_rcu(struct nsr_net *ns, const struct sock *sk);
-void nsr_conn_set_phase(struct nsr_conn *conn, u8 phase);	/* keeps the counts; socket locked */
+bool nsr_conn_set_phase(struct nsr_conn *conn, u8 phase);	/* keeps the counts; socket locked */
+void nsr_conn_refuse(struct nsr_conn *conn, u8 why);		/* protected no more; socket locked */
 
 /*
  * track.c: active side. Reads a socket's record and cursor; socket locked.
@@ -473,6 +476,7 @@ void nsr_gate_start(struct nsr_conn *conn, u64 acked, u64 edge, u64 gate);
 void nsr_gate_install(struct nsr_conn *conn);
 void nsr_gate_stop(struct nsr_conn *conn, bool speak);
 bool nsr_gate_intact(const struct nsr_conn *conn);
+bool nsr_gate_is_closed(const struct nsr_conn *conn);
 bool nsr_gate_segment(struct nsr_conn *conn, struct sk_buff *skb);	/* under RCU */
 int nsr_gate_set(struct nsr_conn *conn, struct nsr_gate_req *req,
 		 struct netlink_ext_ack *extack);	/* process context, takes the socket's spinlock */

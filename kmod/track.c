@@ -204,8 +204,8 @@ static u8 refused_kind(const struct sock *sk, const struct nsr_rule *rule)
 		return TCP_NSR_REFUSED_ULP;
 	if (nsr_tcp_has_ao(tp))
 		return TCP_NSR_REFUSED_AO;
-	if (tp->syn_fastopen || tp->syn_data || tp->syn_data_acked ||
-	    rcu_access_pointer(tp->fastopen_rsk))
+	/* Not syn_fastopen: whose SYN only asked for a cookie, or had one and no data, is as any other. */
+	if (tp->syn_data || tp->syn_data_acked || rcu_access_pointer(tp->fastopen_rsk))
 		return TCP_NSR_REFUSED_FASTOPEN;
 	if (rule->mode == TCP_NSR_MODE_LOSSLESS && !can_have_gate(sk))
 		return TCP_NSR_REFUSED_GATE;
@@ -400,7 +400,7 @@ static void state_probe(void *data, const struct sock *csk, const int oldstate, 
 		return;
 	}
 	if ((oldstate != TCP_ESTABLISHED && oldstate != TCP_CLOSE_WAIT) ||
-	    !(READ_ONCE(ns->nr_conns) + READ_ONCE(ns->nr_shadows)))
+	    !(READ_ONCE(ns->nr_conns) + READ_ONCE(ns->nr_shadows) + READ_ONCE(ns->nr_refused)))
 		return;
 	conn = nsr_conn_find_sk(ns, sk);
 	if (!conn)

@@ -301,8 +301,20 @@ md5_failed() { ! md5_failures far 0 >/dev/null; }
 # Operations exchanged by somebody else: the connection is told to be protected no more.
 behind_its_back() {
 	off ADDRFORM && groups_up mode lossless && connect 10.9.0.1 :: && record && far_says 5 || return 1
-	[ "$(ctl a addrform 1)" = ok ] && until_ok 20 a_has 0 && [ "$(stat_of a conns_refused_kind)" = 1 ] &&
-		box_says hello && far_has_acks
+	[ "$(ctl a addrform 1)" = ok ] && until_ok 20 refused_for_gate && [ "$(stat_of a conns_lost)" = 1 ] &&
+		[ "$(stat_of a conns_refused_kind)" = 0 ] && until_ok 20 far_has_acks && box_says hello
+}
+
+refused_for_gate() { shown phase 4 && shown refused 5; }
+
+# A kind of socket for whose operations there is no room. Where no gate is needed it is protected.
+no_room() {
+	off GATE_ROOM && groups_up mode "$1" && connect && in_a $TOOL conns >$W/conns.a || return 1
+	if [ $1 = lossless ]; then
+		refused_for_gate && [ "$(stat_of a conns_refused_kind)/$(stat_of a conns)/$(stat_of a refused)" = 1/0/1 ]
+	else
+		shown phase 0 && [ "$(stat_of a conns_refused_kind)" = 0 ]
+	fi && talks a 1
 }
 
 tests=(
@@ -336,5 +348,7 @@ controls=(
 	"control: ACKs that say nothing are repeated" not_held
 	"control: not signed again" not_signed
 	"a gate that somebody takes away is told" behind_its_back
+	"no gate for a kind of socket: refused, and said why" "no_room lossless"
+	"control: mode adopt needs none" "no_room adopt"
 )
 run_with_controls "${1:-}"

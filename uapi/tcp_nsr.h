@@ -49,7 +49,7 @@
  * @TCP_NSR_CMD_GROUP_DEL: do: GROUP_ID. EBUSY, with their number, while it has connections or shadows,
  *	unless FLUSH is given: then protected connections become ordinary, and shadows are closed silently.
  * @TCP_NSR_CMD_GROUP_GET: do with GROUP_ID, dump without. Answers with configuration, role, lease,
- *	NUM_CONNS, NUM_SHADOWS and STATS, all of the group.
+ *	NUM_CONNS, NUM_SHADOWS, NUM_REFUSED and STATS, all of the group.
  * @TCP_NSR_CMD_ROLE_SET: do: GROUP_ID, ROLE, TERM, TERM_OWNER, LEASE_UNTIL (role ACTIVE only), GENERATION
  *	expected. One store for the whole group, whatever the number of shadows. The answer carries the
  *	new GENERATION. ESTALE: other generation; ETIME: LEASE_UNTIL is past; EINVAL also: TERM lower than the
@@ -342,7 +342,7 @@ enum tcp_nsr_a_stat {
 	TCP_NSR_A_STAT_CONNS_CLOSED,
 	TCP_NSR_A_STAT_CONNS_REFUSED_CAP,	/* MAX_CONNS reached */
 	TCP_NSR_A_STAT_CONNS_REFUSED_NOMEM,
-	TCP_NSR_A_STAT_CONNS_REFUSED_KIND,	/* MPTCP subflow, TCP-AO, TCP Fast Open, ULP in use; lossless: no gate for its operations */
+	TCP_NSR_A_STAT_CONNS_REFUSED_KIND,	/* cannot be protected: enum tcp_nsr_refused */
 	TCP_NSR_A_STAT_INJECTED,
 	TCP_NSR_A_STAT_PROBES,			/* solicitation segments sent */
 	TCP_NSR_A_STAT_ADOPTED_DSACK,
@@ -371,6 +371,7 @@ enum tcp_nsr_a_stat {
 	TCP_NSR_A_STAT_LEASE_LAPSES,
 	TCP_NSR_A_STAT_ACKS_HELD,		/* mode lossless: ACKs that waited at a gate */
 	TCP_NSR_A_STAT_ACKS_CLAMPED,		/* segments that left with the gate's ACK */
+	TCP_NSR_A_STAT_CONNS_LOST,		/* were protected, and cannot be any more: enum tcp_nsr_refused */
 
 	__TCP_NSR_A_STAT_MAX,
 	TCP_NSR_A_STAT_MAX = __TCP_NSR_A_STAT_MAX - 1
@@ -387,7 +388,7 @@ enum tcp_nsr_attr {
 	TCP_NSR_A_MAX_CONNS,		/* u32: cap on protected connections; default 65536 */
 	TCP_NSR_A_MAX_SHADOWS,		/* u32: cap on shadows; default 65536 */
 	TCP_NSR_A_CURSOR_INTERVAL_MS,	/* u32: 10…10000; default 100 */
-	TCP_NSR_A_NUM_CONNS,		/* u32 */
+	TCP_NSR_A_NUM_CONNS,		/* u32: PHASE_PROTECTED and PHASE_RESUMED */
 	TCP_NSR_A_NUM_SHADOWS,		/* u32: PHASE_SHADOW and PHASE_PROVISIONAL */
 	/* group */
 	TCP_NSR_A_GROUP_ID,		/* u32, not 0 */
@@ -420,6 +421,7 @@ enum tcp_nsr_attr {
 	TCP_NSR_A_DESTROY,		/* flag */
 	TCP_NSR_A_RESET,		/* flag */
 	TCP_NSR_A_ON_DEATH,		/* u8: enum tcp_nsr_on_death, of the group; absent: RELEASE */
+	TCP_NSR_A_NUM_REFUSED,		/* u32: PHASE_REFUSED; at most MAX_CONNS are listed */
 
 	__TCP_NSR_A_MAX,
 	TCP_NSR_A_MAX = __TCP_NSR_A_MAX - 1

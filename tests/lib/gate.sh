@@ -142,7 +142,7 @@ md5_failures() {
 
 # off RULE...: bits of enum nsr_test
 off() {
-	local rules=(GATE_SACK GATE_WINDOW GATE_HOLD GATE_SIGN ADDRFORM PROBE_SIGN HEAL) r i bits=0
+	local rules=(GATE_SACK GATE_WINDOW GATE_HOLD GATE_SIGN ADDRFORM PROBE_SIGN HEAL NSRD_DEATH GATE_ROOM) r i bits=0
 
 	for r; do
 		for i in "${!rules[@]}"; do

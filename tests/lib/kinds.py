@@ -6,7 +6,8 @@
 #	kinds.py ask KIND ADDR PORT
 #	kinds.py has-ao			does the kernel have it?
 #
-# Kinds: plain, fastopen (data in the SYN), mptcp, ao (RFC 5925; Linux 6.7), tls (the ULP, without keys).
+# Kinds: plain, fastopen (data in the SYN, if the system lets it), mptcp, ao (RFC 5925; Linux 6.7), tls (the ULP, without
+# keys), tls-later (when the line "tls" has come).
 # The client prints "ok" when a line has come back, asks again for each line on its standard input, and ends with it.
 
 import socket
@@ -32,8 +33,10 @@ def add_ao_key(sock):
         "=64siIHBBBBBB80s", b"hmac(sha1)", 0, 0, 0, 0, 100, 100, 0, 0, len(key), key))
 
 
-def echo(sock):
+def echo(sock, kinds):
     while data := sock.recv(4096):
+        if "tls-later" in kinds and data == b"tls\n":
+            sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
         sock.sendall(data)
     sock.close()
 
@@ -50,7 +53,7 @@ def serve(kinds, addr, port):
         if "tls" in kinds:
             sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
         try:
-            echo(sock)
+            echo(sock, kinds)
         except OSError:
             pass
 

@@ -46,6 +46,7 @@ static const char * const stat_names[TCP_NSR_A_STAT_MAX + 1] = {
 	[TCP_NSR_A_STAT_LEASE_LAPSES] = "lease_lapses",
 	[TCP_NSR_A_STAT_ACKS_HELD] = "acks_held",
 	[TCP_NSR_A_STAT_ACKS_CLAMPED] = "acks_clamped",
+	[TCP_NSR_A_STAT_CONNS_LOST] = "conns_lost",
 };
 
 static uint32_t put_group(struct nlmsghdr *nlh, int argc, char **argv)
@@ -194,14 +195,15 @@ static int on_group(const struct nlmsghdr *nlh, void *arg)
 		return MNL_CB_OK;
 	printf("group=%u ifindex=%u role=%s term=%" PRIu64 " owner=%u lease_until=%" PRIu64
 	       " generation=%u ready_until=%" PRIu64 " gates_open=%u epoch=%u frozen=%u settled=%u"
-	       " conns=%u shadows=%u",
+	       " conns=%u shadows=%u refused=%u",
 	       u32(tb[TCP_NSR_A_GROUP_ID]), u32(tb[TCP_NSR_A_IFINDEX]),
 	       u8(tb[TCP_NSR_A_ROLE]) == TCP_NSR_ROLE_ACTIVE ? "active" : "standby",
 	       nl_u64(tb[TCP_NSR_A_TERM]), u32(tb[TCP_NSR_A_TERM_OWNER]),
 	       nl_u64(tb[TCP_NSR_A_LEASE_UNTIL]), u32(tb[TCP_NSR_A_GENERATION]),
 	       nl_u64(tb[TCP_NSR_A_READY_UNTIL]), u8(tb[TCP_NSR_A_GATES_OPEN]),
 	       u32(tb[TCP_NSR_A_EPOCH]), u8(tb[TCP_NSR_A_FROZEN]), u8(tb[TCP_NSR_A_SETTLED]),
-	       u32(tb[TCP_NSR_A_NUM_CONNS]), u32(tb[TCP_NSR_A_NUM_SHADOWS]));
+	       u32(tb[TCP_NSR_A_NUM_CONNS]), u32(tb[TCP_NSR_A_NUM_SHADOWS]),
+	       u32(tb[TCP_NSR_A_NUM_REFUSED]));
 	if (tb[TCP_NSR_A_ADDRS])
 		mnl_attr_for_each_nested(attr, tb[TCP_NSR_A_ADDRS])
 			printf(" addr=%s", inet_ntop(mnl_attr_get_payload_len(attr) == 4 ? AF_INET :

@@ -56,7 +56,7 @@ static void print_groups(const json_t *list)
 static void print_conns(const json_t *list)
 {
 	const json_t *c;
-	char end[2][64];
+	char end[2][128];
 	size_t i;
 
 	printf("%-10s %-28s %-28s %-12s %-11s %-12s %-8s %s\n", "GROUP", "LOCAL", "REMOTE", "TCP", "PHASE",

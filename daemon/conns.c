@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "gate.h"
 #include "genl.h"
 #include "group_priv.h"
 
@@ -182,6 +183,8 @@ void conns_event(struct group *g, uint8_t cmd, const struct nlattr *conn)
 	}
 	sync_conn_event(g, cmd, conn);
 	c = nsr_store_conn_find(g->store, genl_u64(tb[TCP_NSR_A_CONN_ID]));
+	if (c && tb[TCP_NSR_A_CONN_REFUSED])
+		gate_give_up(g, c, refused_text(genl_u8(tb[TCP_NSR_A_CONN_REFUSED])));
 	if (c)
 		tell_adoption(g, c);
 }

@@ -31,13 +31,14 @@ struct mark {
  * @target, @since: all below target waits since then; 0: nothing does
  * @flag_seq: record that tells the standby
  * @wup: highest ACK that left while the gate was open, if has_wup
+ * @given_up: it cannot be protected any more, and why: its gate opens, and stays so. Or NULL
  */
 struct gate {
 	struct list_head node, touched, dirty, marks;
 	struct gate_group *gg;
 	struct nsr_store_conn *c;
 	enum gate_state state;
-	const char *why;
+	const char *why, *given_up;
 	uint64_t acked, pushed;
 	bool open, is_open, has_wup;
 	uint8_t phase;
@@ -340,10 +341,18 @@ static void say(struct gate *t)
 
 static void open_one(struct gate *t)
 {
-	set_state(t, GATE_OPEN, lagging);
+	set_state(t, GATE_OPEN, t->given_up ? t->given_up : lagging);
 	t->open = true;
 	make_dirty(t);
 	say(t);
+}
+
+void gate_give_up(struct group *g, struct nsr_store_conn *c, const char *why)
+{
+	struct gate *t = gate_get(g, c);
+
+	if (t)
+		t->given_up = why;
 }
 
 void gate_acked(struct group *g, uint64_t seq)
@@ -529,13 +538,13 @@ static void lag(struct gate *t)
 {
 	struct group *g = t->gg->g;
 
-	if (g->cfg->hold)
+	if (g->cfg->hold && !t->given_up)
 		return;			/* the streams wait, whatever it is for */
-	if (t->state == GATE_CATCHING) {
+	if (t->state == GATE_CATCHING && !t->given_up) {
 		open_one(t);		/* the standby knows already */
 		return;
 	}
-	set_state(t, GATE_LAGS, lagging);
+	set_state(t, GATE_LAGS, t->given_up ? t->given_up : lagging);
 	t->flag_seq = tell_standby(t);
 }
 
@@ -553,6 +562,11 @@ static void watch(struct gate *t, uint64_t now, uint64_t patience)
 	uint64_t rcv_nxt = t->c->rcv_nxt;
 	bool reached = t->acked >= t->target;
 
+	if (t->given_up) {
+		if (t->state == GATE_CLOSED || t->state == GATE_CATCHING)
+			lag(t);
+		return;
+	}
 	if (t->since && reached && now - t->since < patience && t->state == GATE_OPEN)
 		close_again(t);
 	if (t->acked >= rcv_nxt) {
@@ -591,7 +605,7 @@ static void check_bypass(struct gate *t)
 	const struct nsr_store_conn *c = t->c;
 
 	/* The cursor lags: only what it is ahead of says anything. */
-	if (t->state != GATE_CLOSED || !has(c, TCP_NSR_A_CONN_WRITE_SEQ) ||
+	if (t->given_up || t->state != GATE_CLOSED || !has(c, TCP_NSR_A_CONN_WRITE_SEQ) ||
 	    journal_covers(c, UINT64_MAX, c->write_seq))
 		return;
 	set_state(t, GATE_CATCHING, bypassed);

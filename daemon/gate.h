@@ -38,6 +38,9 @@ bool gate_group_closed(const struct group *g);
 /* Own connection: record or positions have changed in the store; leaves the store. */
 void gate_changed(struct group *g, struct nsr_store_conn *c);
 void gate_forget(struct nsr_store_conn *c);
+/* The kernel cannot protect it any more (why: for people), and holds what its gate holds until that is opened: the
+ * standby is told, the gate opens, and the kernel lets go of the connection. */
+void gate_give_up(struct group *g, struct nsr_store_conn *c, const char *why);
 /* The kernel's record, with where its gate is. */
 void gate_told(struct group *g, const struct nlattr *conn);
 /* What has changed is on the link now, up to record seq (0: no standby is in step, the next END has it). The peer

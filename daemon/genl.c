@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "genl.h"
+#include "text.h"
 
 int genl_open(struct genl *g)
 {
@@ -70,8 +71,8 @@ static void take_words(struct genl *g, const struct nlmsghdr *nlh, int err)
 	mnl_attr_for_each(a, nlh, MNL_ALIGN(off)) {
 		if (mnl_attr_get_type(a) != NLMSGERR_ATTR_MSG)
 			continue;
-		snprintf(g->text, sizeof(g->text), "%.*s", (int)mnl_attr_get_payload_len(a),
-			 (const char *)mnl_attr_get_payload(a));
+		/* It may name a device, as the other box calls it. */
+		text_escape(g->text, sizeof(g->text), mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
 		g->unknown = false;
 		return;
 	}

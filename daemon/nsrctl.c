@@ -10,6 +10,7 @@
 
 #include "../uapi/nsr_app.h"
 #include "nsrctl.h"
+#include "text.h"
 
 static const struct cmd *const cmds[] = {
 	&cmd_show, &cmd_events, &cmd_switchover, &cmd_resync, &cmd_flush, &cmd_force_active, &cmd_clear,
@@ -62,6 +63,48 @@ static bool ctl_connect(struct ctl *c)
 	return false;
 }
 
+/* What others have chosen, an application's name for one, does nothing to the terminal. */
+static void clean_string(json_t *o)
+{
+	const char *s = json_string_value(o), *p;
+	char *out = NULL;
+	size_t len = 0, n;
+
+	for (p = s; *p && !text_is_control(p); p++)
+		;
+	if (*p)
+		out = malloc(strlen(s) * TEXT_ESCAPE + 1);
+	if (!out)
+		return;
+	for (p = s; *p; p++) {
+		n = text_is_control(p);
+		if (!n)
+			out[len++] = *p;
+		for (; n; n--, p += n > 0)
+			len += (size_t)sprintf(out + len, "\\x%02x", (unsigned char)*p);
+	}
+	out[len] = '\0';
+	json_string_set(o, out);
+	free(out);
+}
+
+static void clean(json_t *o)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	if (json_is_string(o)) {
+		clean_string(o);
+	} else if (json_is_array(o)) {
+		json_array_foreach(o, i, v)
+			clean(v);
+	} else if (json_is_object(o)) {
+		json_object_foreach(o, key, v)
+			clean(v);
+	}
+}
+
 json_t *ctl_next(struct ctl *c)
 {
 	json_error_t err;
@@ -89,6 +132,8 @@ json_t *ctl_next(struct ctl *c)
 	o = json_loadb(c->buf, (size_t)(end - c->buf), 0, &err);
 	c->len -= (size_t)(end - c->buf) + 1;
 	memmove(c->buf, end + 1, c->len);
+	if (o && !c->json)
+		clean(o);
 	return o;
 }
 

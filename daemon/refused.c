@@ -65,8 +65,10 @@ static bool read_record(struct refused *r, const struct nlattr **tb)
 	r->why = genl_u8(tb[TCP_NSR_A_CONN_REFUSED]);
 	r->mode = genl_u8(tb[TCP_NSR_A_CONN_MODE]);
 	r->dev_role = genl_u8(tb[TCP_NSR_A_CONN_DEV_ROLE]);
-	if (tb[TCP_NSR_A_CONN_DEV_NAME] && attr_len(tb[TCP_NSR_A_CONN_DEV_NAME]) < sizeof(r->dev_name))
+	/* With its NUL; r is zeroed. */
+	if (tb[TCP_NSR_A_CONN_DEV_NAME] && attr_len(tb[TCP_NSR_A_CONN_DEV_NAME]) <= sizeof(r->dev_name))
 		memcpy(r->dev_name, attr_data(tb[TCP_NSR_A_CONN_DEV_NAME]), attr_len(tb[TCP_NSR_A_CONN_DEV_NAME]));
+	r->dev_name[sizeof(r->dev_name) - 1] = '\0';
 	r->tuple.family = genl_u8(tb[TCP_NSR_A_CONN_FAMILY]);
 	r->tuple.lport = genl_u16(tb[TCP_NSR_A_CONN_LPORT]);
 	r->tuple.rport = genl_u16(tb[TCP_NSR_A_CONN_RPORT]);

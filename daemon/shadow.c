@@ -82,6 +82,8 @@ static bool is_cursor(unsigned int type)
 	case TCP_NSR_A_CONN_STATE:
 	case TCP_NSR_A_CONN_GAP:
 	case TCP_NSR_A_CONN_OPTS:
+	case TCP_NSR_A_CONN_DEV_NAME:	/* SO_BINDTODEVICE later on */
+	case TCP_NSR_A_CONN_DEV_ROLE:
 		return true;
 	}
 	return type >= TCP_NSR_A_CONN_RCV_NXT && type <= TCP_NSR_A_CONN_PMTU;

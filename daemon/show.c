@@ -10,6 +10,7 @@
 #include "group_priv.h"
 #include "md5.h"
 #include "show.h"
+#include "text.h"
 
 static const char *const modes[] = { "naive", "adopt", "lossless" };
 static const char *const gaps[] = { "rule", "reset", "report" };
@@ -166,12 +167,9 @@ json_t *show_groups(struct nsrd *n)
 /* It may come from the peer, and goes to a terminal. */
 static json_t *device_json(const char *name)
 {
-	char text[IF_NAMESIZE];
-	size_t i;
+	char text[IF_NAMESIZE * TEXT_ESCAPE];
 
-	for (i = 0; name[i]; i++)
-		text[i] = isgraph((unsigned char)name[i]) ? name[i] : '?';
-	text[i] = '\0';
+	text_escape(text, sizeof(text), name, IF_NAMESIZE);
 	return json_string(text);
 }
 

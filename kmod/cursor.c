@@ -81,8 +81,12 @@ static u8 spoilt(const struct nsr_conn *conn)
  */
 static void look_at_socket(struct nsr_conn *conn)
 {
-	u8 why = is_ours(conn) ? spoilt(conn) : TCP_NSR_REFUSED_NOT;
+	u8 why;
 
+	if (!is_ours(conn))
+		return;
+	nsr_device_follow(conn);
+	why = spoilt(conn);
 	if (!why)
 		return;
 	if (why == TCP_NSR_REFUSED_GATE || !nsr_gate_is_closed(conn)) {
@@ -170,12 +174,16 @@ static void look(struct nsr_net *ns, struct turn *turn, struct nsr_conn *conn)
 	if (news) {
 		bh_lock_sock(conn->sk);
 		/* A change of state in between has told more than this. */
-		news = is_ours(conn) && (again || moved(&conn->cur, &cur)) &&
+		news = is_ours(conn) && (again || conn->dev_news || moved(&conn->cur, &cur)) &&
 		       conn->cur.taken_at <= cur.taken_at;
 		if (again || !nsr_opts_equal(&conn->cur.opts, &cur.opts))
 			what |= NSR_FILL_OPTS;
-		if (news)
+		if (news && conn->dev_news)
+			what |= NSR_FILL_DEVICE;
+		if (news) {
+			conn->dev_news = false;
 			conn->cur = cur;
+		}
 		bh_unlock_sock(conn->sk);
 	}
 	local_bh_enable();

@@ -90,9 +90,44 @@ int nsr_device_domain(const struct sock *sk)
 	return 0;
 }
 
+/* What a socket is bound to now, for its group; under RCU. Return: false: to a device that is gone. */
+static bool read_binding(struct nsr_device *d, const struct sock *sk, const struct nsr_group *g)
+{
+	const struct net_device *dev, *own = addr_device(sock_net(sk), rcu_dereference(g->cfg));
+	int bound = READ_ONCE(sk->sk_bound_dev_if);
+
+	memset(d, 0, sizeof(*d));
+	d->role = TCP_NSR_DEV_NAMED;
+	if (!bound)
+		return true;
+	dev = dev_get_by_index_rcu(sock_net(sk), bound);
+	if (!dev)
+		return false;
+	/* Half renamed at this instant: the next look has it. */
+	strscpy(d->name, dev->name, sizeof(d->name));
+	if (own && bound == own->ifindex)
+		d->role = TCP_NSR_DEV_SERVICE;
+	else if (own && bound == l3mdev_master_ifindex_rcu(own))
+		d->role = TCP_NSR_DEV_VRF;
+	return true;
+}
+
+static bool equal(const struct nsr_device *a, const struct nsr_device *b)
+{
+	return a->role == b->role && !strncmp(a->name, b->name, sizeof(a->name));
+}
+
+/* Whoever puts it into a message has no lock of the socket. */
+static void note(struct nsr_conn *conn, const struct nsr_device *d)
+{
+	spin_lock_bh(&conn->ns->conn_lock);
+	conn->rec.dev = *d;
+	spin_unlock_bh(&conn->ns->conn_lock);
+}
+
 /**
  * nsr_device_capture() - notes to which device a socket is bound
- * @rec: dev_role and dev_name are set; an empty name: to none
+ * @rec: dev is set; an empty name: to none
  * @sk: socket, locked
  * @g: group that protects it
  *
@@ -100,21 +135,31 @@ int nsr_device_domain(const struct sock *sk)
  */
 void nsr_device_capture(struct nsr_record *rec, const struct sock *sk, const struct nsr_group *g)
 {
-	const struct nsr_group_cfg *cfg = rcu_dereference(g->cfg);
-	const struct net_device *dev, *own = addr_device(sock_net(sk), cfg);
-	int bound = READ_ONCE(sk->sk_bound_dev_if);
+	/* Of what is gone no segment comes or goes any more; no device has such a name. */
+	if (!read_binding(&rec->dev, sk, g))
+		strscpy(rec->dev.name, NSR_DEVICE_GONE, sizeof(rec->dev.name));
+}
 
-	memset(rec->dev_name, 0, sizeof(rec->dev_name));
-	rec->dev_role = TCP_NSR_DEV_NAMED;
-	if (!bound)
-		return;
-	dev = dev_get_by_index_rcu(sock_net(sk), bound);
-	/* Bound to what is gone: no segment comes or goes any more, here or there. */
-	strscpy(rec->dev_name, dev ? dev->name : "?", sizeof(rec->dev_name));
-	if (own && bound == own->ifindex)
-		rec->dev_role = TCP_NSR_DEV_SERVICE;
-	else if (own && bound == l3mdev_master_ifindex_rcu(own))
-		rec->dev_role = TCP_NSR_DEV_VRF;
+/**
+ * nsr_device_follow() - the socket may be bound to another device by now, or that have another name or role
+ * @conn: protected connection; socket's spinlock held, nobody owns it
+ *
+ * Of a device that is gone what was told stands: what it was to the group is still to be had on the other box.
+ *
+ * What there is to be told then is in conn->dev_news.
+ */
+void nsr_device_follow(struct nsr_conn *conn)
+{
+	struct nsr_device now;
+	bool there;
+
+	rcu_read_lock();
+	there = read_binding(&now, conn->sk, conn->group);
+	rcu_read_unlock();
+	if (there && !equal(&now, &conn->rec.dev)) {
+		note(conn, &now);
+		conn->dev_news = true;
+	}
 }
 
 static int find_service(const struct nsr_conn *conn, bool vrf, struct netlink_ext_ack *extack)
@@ -141,39 +186,46 @@ static int find_named(const struct nsr_conn *conn, struct netlink_ext_ack *extac
 	const struct net_device *dev;
 	int ifindex = 0;
 
-	if (!conn->rec.dev_name[0])
+	if (!conn->rec.dev.name[0])
 		return 0;
 	rcu_read_lock();
-	dev = dev_get_by_name_rcu(conn->ns->net, conn->rec.dev_name);
+	dev = dev_get_by_name_rcu(conn->ns->net, conn->rec.dev.name);
 	if (dev)
 		ifindex = dev->ifindex;
 	rcu_read_unlock();
 	if (ifindex)
 		return ifindex;
-	NSR_SET_ERR_MSG_FMT(extack, "DEV_NAME: it is bound to a device that is not here: create it",
-			    "DEV_NAME: it is bound to device %s: create it here", conn->rec.dev_name);
+	if (!strcmp(conn->rec.dev.name, NSR_DEVICE_GONE))
+		nsr_refuse(extack, "DEV_NAME: it is bound to a device that is gone on the active");
+	else
+		NSR_SET_ERR_MSG_FMT(extack, "DEV_NAME: it is bound to a device that is not here: create it",
+				    "DEV_NAME: it is bound to device %s: create it here",
+				    conn->rec.dev.name);
 	return -ENODEV;
 }
 
 /* Return: this box's index of the record's device, 0 for none, or -ENODEV. */
 static int find_device(const struct nsr_conn *conn, struct netlink_ext_ack *extack)
 {
-	if (conn->rec.dev_role == TCP_NSR_DEV_NAMED)
+	if (conn->rec.dev.role == TCP_NSR_DEV_NAMED)
 		return find_named(conn, extack);
-	return find_service(conn, conn->rec.dev_role == TCP_NSR_DEV_VRF, extack);
+	return find_service(conn, conn->rec.dev.role == TCP_NSR_DEV_VRF, extack);
 }
 
-/* From here on the name is this box's, for whoever becomes its standby. */
+/* From here on the name is this box's, for whoever becomes its standby. @ifindex 0: to none */
 static void bind_to(struct nsr_conn *conn, int ifindex)
 {
+	struct nsr_device d = { .role = conn->rec.dev.role };
 	const struct net_device *dev;
 	struct sock *sk = conn->sk;
 
 	rcu_read_lock();
 	dev = dev_get_by_index_rcu(sock_net(sk), ifindex);
 	if (dev)
-		strscpy(conn->rec.dev_name, dev->name, sizeof(conn->rec.dev_name));
+		strscpy(d.name, dev->name, sizeof(d.name));
 	rcu_read_unlock();
+	if (dev)
+		note(conn, &d);
 	if (sk->sk_bound_dev_if == ifindex)
 		return;
 	WRITE_ONCE(sk->sk_bound_dev_if, ifindex);
@@ -193,9 +245,33 @@ int nsr_device_bind(struct nsr_conn *conn, struct netlink_ext_ack *extack)
 {
 	int ifindex = find_device(conn, extack);
 
+	conn->dev_said = conn->rec.dev;
 	if (ifindex > 0)
 		bind_to(conn, ifindex);
 	return min(ifindex, 0);
+}
+
+/**
+ * nsr_device_set() - the active's socket is bound to another device by now
+ * @conn: shadow; socket locked
+ * @d: as the active says, also if nothing has changed
+ * @extack: what is refused, and why
+ *
+ * Return: 0; -ENODEV: there is no such device here, said once. It is looked for again at the role flip.
+ */
+int nsr_device_set(struct nsr_conn *conn, const struct nsr_device *d, struct netlink_ext_ack *extack)
+{
+	int ifindex;
+
+	if (equal(d, &conn->dev_said))
+		return 0;
+	conn->dev_said = *d;
+	note(conn, d);
+	ifindex = find_device(conn, extack);
+	if (ifindex < 0)
+		return ifindex;
+	bind_to(conn, ifindex);
+	return 0;
 }
 
 /**
@@ -229,17 +305,23 @@ int nsr_device_master(struct net *net, int ifindex)
 /**
  * nsr_device_put() - attributes of the device, none if it is bound to none
  * @skb: message
- * @rec: record
+ * @conn: connection
+ * @news: say also that it is bound to none: it may have been bound before
  *
+ * Context: any, but conn_lock not held.
  * Return: 0 or -EMSGSIZE.
  */
-int nsr_device_put(struct sk_buff *skb, const struct nsr_record *rec)
+int nsr_device_put(struct sk_buff *skb, const struct nsr_conn *conn, bool news)
 {
+	struct nsr_device d;
 	int err = 0;
 
-	if (rec->dev_name[0])
-		err = nla_put_string(skb, TCP_NSR_A_CONN_DEV_NAME, rec->dev_name);
-	if (!err && rec->dev_role != TCP_NSR_DEV_NAMED)
-		err = nla_put_u8(skb, TCP_NSR_A_CONN_DEV_ROLE, rec->dev_role);
+	spin_lock_bh(&conn->ns->conn_lock);
+	d = conn->rec.dev;
+	spin_unlock_bh(&conn->ns->conn_lock);
+	if (d.name[0] || news)
+		err = nla_put_string(skb, TCP_NSR_A_CONN_DEV_NAME, d.name);
+	if (!err && (d.role != TCP_NSR_DEV_NAMED || news))
+		err = nla_put_u8(skb, TCP_NSR_A_CONN_DEV_ROLE, d.role);
 	return err;
 }

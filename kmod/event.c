@@ -83,11 +83,13 @@ static int put_gaps(struct sk_buff *skb, const struct nsr_conn *conn)
 	       nla_put_u8(skb, TCP_NSR_A_CONN_SND_UNCERTAIN, conn->snd_uncertain);
 }
 
-static int put_refused(struct sk_buff *skb, const struct nsr_record *rec)
+static int put_refused(struct sk_buff *skb, const struct nsr_conn *conn)
 {
+	const struct nsr_record *rec = &conn->rec;
+
 	return nla_put_u32(skb, TCP_NSR_A_CONN_RULE_ID, rec->rule_id) ?:
 	       nla_put_u8(skb, TCP_NSR_A_CONN_MODE, rec->mode) ?:
-	       nsr_device_put(skb, rec) ?:
+	       nsr_device_put(skb, conn, false) ?:
 	       nla_put_u8(skb, TCP_NSR_A_CONN_REFUSED, rec->refused);
 }
 
@@ -128,13 +130,15 @@ int nsr_conn_fill(struct sk_buff *skb, const struct nsr_conn *conn, const struct
 	if (!err && (what & NSR_FILL_TUPLE))
 		err = put_tuple(skb, &conn->rec);
 	if (!err && (what & NSR_FILL_RECORD))
-		err = put_record(skb, &conn->rec) ?: nsr_device_put(skb, &conn->rec) ?:
+		err = put_record(skb, &conn->rec) ?: nsr_device_put(skb, conn, false) ?:
 		      put_u64(skb, TCP_NSR_A_CONN_COOKIE, conn_cookie(conn));
 	if (!err && (what & NSR_FILL_REFUSED))
-		err = put_refused(skb, &conn->rec) ?:
+		err = put_refused(skb, conn) ?:
 		      put_u64(skb, TCP_NSR_A_CONN_COOKIE, conn_cookie(conn));
 	if (!err && (what & NSR_FILL_CURSOR))
 		err = put_cursor(skb, cur);
+	if (!err && (what & NSR_FILL_DEVICE))
+		err = nsr_device_put(skb, conn, true);
 	if (!err && (what & NSR_FILL_OPTS))
 		err = nsr_opts_put(skb, &cur->opts);
 	if (!err && (what & NSR_FILL_VOUCHED))

@@ -18,6 +18,7 @@
 #define NSR_FILL_GATE		BIT(7)
 #define NSR_FILL_OPTS		BIT(8)
 #define NSR_FILL_REFUSED	BIT(9)
+#define NSR_FILL_DEVICE		BIT(10)	/* it has changed */
 
 /** struct nsr_event - an event being built */
 struct nsr_event {

@@ -129,6 +129,14 @@ static int check_state(const struct nlattr *nla, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
+static void parse_device(struct nsr_device *d, struct nlattr **tb)
+{
+	memset(d, 0, sizeof(*d));
+	d->role = u8_or(tb[TCP_NSR_A_CONN_DEV_ROLE], TCP_NSR_DEV_NAMED);
+	if (tb[TCP_NSR_A_CONN_DEV_NAME])
+		nla_strscpy(d->name, tb[TCP_NSR_A_CONN_DEV_NAME], sizeof(d->name));
+}
+
 static int parse_record(struct nsr_record *rec, struct nlattr **tb, struct netlink_ext_ack *extack)
 {
 	int err = parse_tuple(rec, tb, extack) ?: check_state(tb[TCP_NSR_A_CONN_STATE], extack);
@@ -152,9 +160,7 @@ static int parse_record(struct nsr_record *rec, struct nlattr **tb, struct netli
 	rec->rcv_wscale = u8_or(tb[TCP_NSR_A_CONN_RCV_WSCALE], 0);
 	rec->mss_clamp = nla_get_u16(tb[TCP_NSR_A_CONN_MSS_CLAMP]);
 	rec->advmss = nla_get_u16(tb[TCP_NSR_A_CONN_ADVMSS]);
-	rec->dev_role = u8_or(tb[TCP_NSR_A_CONN_DEV_ROLE], TCP_NSR_DEV_NAMED);
-	if (tb[TCP_NSR_A_CONN_DEV_NAME])
-		nla_strscpy(rec->dev_name, tb[TCP_NSR_A_CONN_DEV_NAME], sizeof(rec->dev_name));
+	parse_device(&rec->dev, tb);
 	if (!rec->id) {
 		nsr_refuse(extack, "CONN: ID must not be 0");
 		return -EINVAL;
@@ -426,6 +432,11 @@ int nsr_nl_conn_inject(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+static bool says_device(struct nlattr **tb)
+{
+	return tb[TCP_NSR_A_CONN_DEV_NAME] || tb[TCP_NSR_A_CONN_DEV_ROLE];
+}
+
 static bool says_positions(struct nlattr **tb)
 {
 	int i;
@@ -433,7 +444,8 @@ static bool says_positions(struct nlattr **tb)
 	for (i = TCP_NSR_A_CONN_RCV_NXT; i <= TCP_NSR_A_CONN_SND_VOUCHED; i++)
 		if (tb[i])
 			return true;
-	return tb[TCP_NSR_A_CONN_FLAGS] || tb[TCP_NSR_A_CONN_STATE] || tb[TCP_NSR_A_CONN_OPTS];
+	return tb[TCP_NSR_A_CONN_FLAGS] || tb[TCP_NSR_A_CONN_STATE] || tb[TCP_NSR_A_CONN_OPTS] ||
+	       says_device(tb);
 }
 
 /* Socket locked. @was: options before. */
@@ -441,6 +453,7 @@ static int set_shadow(struct nsr_conn *conn, struct nlattr **tb, struct nsr_opts
 		      struct netlink_ext_ack *extack)
 {
 	struct nsr_cursor cur = conn->cur;
+	struct nsr_device d;
 	int err;
 
 	*was = cur.opts;
@@ -460,10 +473,15 @@ static int set_shadow(struct nsr_conn *conn, struct nlattr **tb, struct nsr_opts
 	if (tb[TCP_NSR_A_CONN_FLAGS])
 		conn->rec.flags = (conn->rec.flags & ~LATER_FLAGS) |
 				  (nla_get_u32(tb[TCP_NSR_A_CONN_FLAGS]) & LATER_FLAGS);
+	/* What else was said counts, whether there is such a device here or not. */
+	if (says_device(tb)) {
+		parse_device(&d, tb);
+		err = nsr_device_set(conn, &d, extack);
+	}
 	/* In mode naive only this says that there is something to look at. */
 	if (nsr_group_is_active(conn->group))
 		nsr_probe_soon(conn);
-	return 0;
+	return err;
 }
 
 /* The policy of the rule that it came by; without one the safe policy. */
@@ -491,11 +509,12 @@ static int set_locked(struct nsr_conn *conn, struct nlattr **tb, struct netlink_
 	if (positions)
 		err = set_shadow(conn, tb, &was, extack);
 	opts = conn->cur.opts;
-	if (!err && tb[TCP_NSR_A_CONN_GAP])
+	/* -ENODEV: all but the device was taken. */
+	if ((!err || err == -ENODEV) && tb[TCP_NSR_A_CONN_GAP])
 		conn->rec.gap = nla_get_u8(tb[TCP_NSR_A_CONN_GAP]) ?: gap_of_rule(conn);
 	release_sock(conn->sk);
 	/* What its own application has set meanwhile stays, until the active's sets another value. */
-	if (positions && !err)
+	if (positions && (!err || err == -ENODEV))
 		nsr_opts_apply(conn->sk, conn->rec.family, &was, &opts);
 	return err;
 }

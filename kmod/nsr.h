@@ -164,6 +164,15 @@ struct nsr_group {
 	atomic64_t stats[TCP_NSR_A_STAT_MAX + 1];
 };
 
+/* In the place of the name of a device that is gone. */
+#define NSR_DEVICE_GONE	"/"
+
+/** struct nsr_device - the device that a socket is bound to, as enum tcp_nsr_dev_role has it */
+struct nsr_device {
+	u8 role;
+	char name[IFNAMSIZ];			/* empty: bound to no device; filled with 0 */
+};
+
 /** struct nsr_record - what never changes after the handshake, and what identifies */
 struct nsr_record {
 	u64 id;
@@ -177,8 +186,7 @@ struct nsr_record {
 	__be16 lport, rport;
 	u32 iss, irs;
 	u8 refused;				/* enum tcp_nsr_refused; of a protected one: about to be */
-	u8 dev_role;				/* enum tcp_nsr_dev_role */
-	char dev_name[IFNAMSIZ];		/* empty: bound to no device; filled with 0 */
+	struct nsr_device dev;			/* of a published one written under conn_lock too */
 };
 
 /** struct nsr_opts - socket options that the application set, as getsockopt() tells them; all zero: defaults */
@@ -258,6 +266,8 @@ struct nsr_conn {
 	u8 close_cause;				/* decided before the socket is closed; 0: find out */
 	struct nsr_record rec;
 	struct nsr_cursor cur;			/* PROTECTED: last one told; SHADOW: replicated */
+	struct nsr_device dev_said;		/* SHADOW: the device as the active said last */
+	bool dev_news;				/* the cursor work has a change of rec.dev to tell */
 	bool retell;				/* the cursor work may tell an older one after it; atomic */
 	/* vouched positions */
 	bool has_rcv_vouched, has_snd_vouched;
@@ -499,7 +509,10 @@ int nsr_device_master(struct net *net, int ifindex);	/* its VRF, or 0; under RCU
 int nsr_device_vrf(struct net *net, const struct nsr_group_cfg *cfg);	/* likewise, of a group */
 int nsr_device_domain(const struct sock *sk);				/* likewise, of a socket */
 bool nsr_device_is_link(struct net *net, const struct nsr_group_cfg *cfg, int ifindex);	/* likewise */
-int nsr_device_put(struct sk_buff *skb, const struct nsr_record *rec);
+void nsr_device_follow(struct nsr_conn *conn);		/* a protected one: has it changed? */
+int nsr_device_set(struct nsr_conn *conn, const struct nsr_device *d,
+		   struct netlink_ext_ack *extack);	/* a shadow; -ENODEV */
+int nsr_device_put(struct sk_buff *skb, const struct nsr_conn *conn, bool news);
 
 /* event.c: events; any context */
 void nsr_event_conn_add(struct nsr_conn *conn);

@@ -429,6 +429,39 @@ static void who_does_not_commit_loses_protection(void **unused)
 	assert_true(gate_holds(&a.g, conn(&a, 1)));
 }
 
+/* The kernel cannot protect it any more: the standby knows before its gate opens, and then it stays open. */
+static void given_up(void **unused)
+{
+	struct box_gate *g;
+
+	(void)unused;
+	a.cg.hold = true;			/* it waits for nothing that could come */
+	add(1);
+	add(2);
+	g = box_gate(&a, 1);
+	consume(1, 50);
+	in_step();
+	box_until(a.last_acked == txns && g->gate == 50);
+	gate_give_up(&a.g, conn(&a, 1), "it has TLS");
+	gate_turn(&a.g, 10 * S);
+	assert_true(flagged(&a, 1));
+	gate_flush(&a.g);
+	assert_false(g->open);
+	box_until(g->open);
+	assert_true(flagged(&b, 1));
+	assert_string_equal(gate_reason(&a.g, conn(&a, 1)), "it has TLS");
+	assert_false(flagged(&b, 2));
+	/* whatever the application does */
+	event(&a, 1, TCP_NSR_CMD_CONN_CHANGE_NTF, TCP_NSR_MODE_LOSSLESS, 100, false);
+	consume(1, 100);
+	box_until(a.last_acked == txns);
+	gate_turn(&a.g, 20 * S);
+	gate_turn(&a.g, 30 * S);
+	box_turns(3);
+	assert_true(g->open);
+	assert_true(flagged(&b, 1));
+}
+
 /* on-standby-loss hold: the streams wait, whatever it is for. */
 static void hold(void **unused)
 {
@@ -517,7 +550,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(journal_in_the_store), T(journal_in_the_snapshot), T(gate_follows_the_standby), T(old_link_proves_nothing),
 		T(fin_passes_behind_everything), T(a_lost_request_is_made_again), T(one_batch), T(not_in_step_at_the_end),
-		T(who_does_not_commit_loses_protection), T(hold), T(bypass), T(born_protected),
+		T(who_does_not_commit_loses_protection), T(given_up), T(hold), T(bypass), T(born_protected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

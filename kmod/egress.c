@@ -222,9 +222,12 @@ static int netdev_event(struct notifier_block *nb, unsigned long event, void *pt
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 	struct nsr_group *g;
 
-	if (event != NETDEV_REGISTER && event != NETDEV_UNREGISTER && event != NETDEV_CHANGENAME)
+	if (event != NETDEV_REGISTER && event != NETDEV_UNREGISTER && event != NETDEV_CHANGENAME &&
+	    event != NETDEV_CHANGEUPPER)
 		return NOTIFY_DONE;
 	mutex_lock(&ns->lock);
+	if (event == NETDEV_CHANGEUPPER)
+		nsr_group_warn_shared(ns);
 	list_for_each_entry(g, &ns->groups, node) {
 		switch (event) {
 		case NETDEV_UNREGISTER:

@@ -171,6 +171,38 @@ static void recount_shared(struct nsr_net *ns)
 	WRITE_ONCE(ns->shared_addrs, shared);
 }
 
+/**
+ * nsr_group_warn_shared() - tells of addresses that two groups have in one routing domain
+ * @ns: namespace; @ns->lock held
+ *
+ * GROUP_SET refuses that, but a device may be enslaved to a VRF, or let go, at any time.
+ */
+void nsr_group_warn_shared(struct nsr_net *ns)
+{
+	const struct nsr_group_cfg *a, *b;
+	struct nsr_group *g, *h;
+	unsigned int i;
+
+	lockdep_assert_held(&ns->lock);
+	list_for_each_entry(g, &ns->groups, node) {
+		a = rcu_dereference_protected(g->cfg, lockdep_is_held(&ns->lock));
+		h = g;
+		list_for_each_entry_continue(h, &ns->groups, node) {
+			b = rcu_dereference_protected(h->cfg, lockdep_is_held(&ns->lock));
+			for (i = 0; i < a->nr_addrs && !addr_clashes(ns, a, i, b); i++)
+				;
+			if (i == a->nr_addrs)
+				continue;
+			if (a->addrs[i].family == AF_INET)
+				pr_warn_ratelimited("tcp_nsr: groups %u and %u both have %pI4 in one VRF now: connections go to the first\n",
+						    g->id, h->id, &a->addrs[i].addr.ip);
+			else
+				pr_warn_ratelimited("tcp_nsr: groups %u and %u both have %pI6c in one VRF now: connections go to the first\n",
+						    g->id, h->id, &a->addrs[i].addr.ip6);
+		}
+	}
+}
+
 /* Does an address or the MAC of @cfg belong to another group than @self? */
 static int cfg_check_free(struct nsr_net *ns, const struct nsr_group *self,
 			  const struct nsr_group_cfg *cfg, struct netlink_ext_ack *extack)

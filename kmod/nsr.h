@@ -426,6 +426,7 @@ int nsr_group_set(struct nsr_net *ns, u32 id, struct nsr_group_cfg *cfg,
 int nsr_group_del(struct nsr_net *ns, u32 id, bool flush, struct netlink_ext_ack *extack);
 void nsr_group_flush(struct nsr_net *ns, const struct nsr_group *g);
 void nsr_group_recount(struct nsr_net *ns);
+void nsr_group_warn_shared(struct nsr_net *ns);		/* under ns->lock */
 int nsr_rule_set(struct nsr_group *g, struct nsr_rule *rule, struct netlink_ext_ack *extack);
 int nsr_rule_del(struct nsr_group *g, u32 id, struct netlink_ext_ack *extack);
 bool nsr_group_is_exempt(struct nsr_group *g, const struct nsr_tuple *t);

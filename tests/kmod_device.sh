@@ -240,6 +240,159 @@ overlap() {
 	ctl a send 1 never >/dev/null && until_ok 20 stat_above a fenced_frames 0 && [ "$(ctl far recv 0)" = EAGAIN ]
 }
 
+# other_net BOX [VRF]: it has the service address on another interface too, with a far end of the same address.
+other_net() {
+	local n=$1 vrf=$2
+
+	ip -n $n-$NS link add other type veth peer name other netns far-$NS
+	[ -z "$vrf" ] || ip -n $n-$NS link set other master $vrf
+	in_$n sh -c 'echo 0 >/proc/sys/net/ipv6/conf/other/accept_dad'
+	in_far sh -c 'echo 0 >/proc/sys/net/ipv6/conf/other/accept_dad'
+	ip -n $n-$NS -batch - <<-END || return 1
+		link set other up
+		addr add 10.9.0.1/24 dev other
+		addr add $LL/64 dev other nodad
+	END
+	ip -n far-$NS -batch - <<-END
+		link add two type vrf table 20
+		link set two up
+		link set other master two
+		link set other up
+		addr add 10.9.0.9/24 dev other
+		addr add fe80::9/64 dev other nodad
+	END
+}
+
+# other_connect BOX TO [DEVICE [FROM]]: the far end does from there; what box BOX accepts is bound to nothing (unless by a scope)
+other_connect() {
+	local n=$1
+
+	nsenter --net="/run/netns/$n-$NS" $TOOL hold $W/other.ctl &
+	nsenter --net="/run/netns/far-$NS" $TOOL hold $W/two.ctl dev ${3:-two} &
+	until_ok 20 test -S $W/other.ctl && until_ok 20 test -S $W/two.ctl || return 1
+	ctl other listen :: 5000 >/dev/null
+	ctl two connect $2 5000 ${4:+1 "$4"} >$W/two
+	grep -q connected=1 $W/two && ctl other accept 0 >/dev/null && ctl other close 0 >/dev/null
+}
+
+# The group's address in no VRF is not the group's, which is in one; and its own connections are, with one group too.
+unbound_is_elsewhere() {
+	devices vrf && groups adopt && other_net a && other_connect a 10.9.0.1 || return 1
+	in_a $TOOL rule-set 1 2 lport 5000 mode adopt && conns_on_a 0 || return 1
+	HOLD_DEV=red
+	connect && [ "$(field dev $W/conns.a)" = red ]
+}
+
+# The other way round: the group is in no VRF, and what is in one is not its own.
+bound_is_elsewhere() {
+	devices && groups adopt && ip -n a-$NS link add green type vrf table 20 && ip -n a-$NS link set green up || return 1
+	in_a sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_l3mdev_accept'
+	other_net a green && other_connect a 10.9.0.1 || return 1
+	in_a $TOOL rule-set 1 2 lport 5000 mode adopt && conns_on_a 0 && connect && [ -z "$(field dev $W/conns.a)" ]
+}
+
+other_port() { in_b ss -tnH state established 'sport = :5000' | sed -n 's/.*:\([0-9]*\) *$/\1/p' | head -n 1; }
+
+# A connection in no VRF, of the same addresses and ports, is not in the way of one in a VRF. Control: of one in none.
+not_taken() {
+	HOLD_DEV=red
+	devices vrf && groups adopt && connect && record && other_net b && other_connect b 10.9.0.1 || return 1
+	with rport=$(other_port) && bound $VRF red blue || return 1
+	sed -i 's/ dev=[^ ]*//; s/ dev_role=[^ ]*//' $W/record
+	with id=77
+	taken
+}
+
+taken() {
+	nsenter --net="/run/netns/b-$NS" $TOOL inject 1 <$W/record >$W/inject 2>&1
+	grep -q EEXIST $W/inject || { cat $W/inject; return 1; }
+}
+
+# The same link-local addresses and ports on two links are two connections. Control: on one link.
+two_links() {
+	devices && groups adopt && connect "$LL%eth0" "$LL%eth0" && record && other_net b || return 1
+	other_connect b $LL%other other fe80::9%other && with raddr=fe80::9 rport=$(other_port) && bound $SERVICE eth0 uplink || return 1
+	with id=77 && taken || return 1
+	with dev=other dev_role=0 && taken
+}
+
+# on_macvlan DEVICE TO LISTEN-AT ROLE A-DEVICE B-DEVICE: the addresses are on a macvlan, which is in a VRF, and its parent in none
+on_macvlan() {
+	devices || return 1
+	ip -n a-$NS -batch - <<-END || return 1
+		addr flush dev eth0
+		link set eth0 address 02:00:00:00:00:0a
+		link add mv link eth0 address $MAC type macvlan mode bridge
+	END
+	ip -n b-$NS link add other-mv link uplink address $MAC type macvlan mode bridge
+	in_a sh -c 'echo 0 >/proc/sys/net/ipv6/conf/mv/accept_dad'
+	vrf_up a red mv && vrf_up b blue other-mv || return 1
+	ip -n a-$NS -batch - <<-END || return 1
+		link set mv up
+		addr add 10.9.0.1/24 dev mv
+		addr add $LL/64 dev mv nodad
+	END
+	HOLD_DEV=${1#-}
+	groups adopt && connect $2 $3 && record && bound $4 $5 $6
+}
+
+# recorded DEVICE ROLE: on box a
+recorded() {
+	local role
+
+	record && role=$(field dev_role $W/record)
+	[ "$(field dev $W/record)/${role:-$NAMED}" = $1/$2 ]
+}
+
+# said WORDS...: to box b, of the shadow
+said() { in_b $TOOL conn-set id="$(field id $W/record)" "$@"; }
+
+# Bound when it has been protected for a while, and the device renamed then.
+follows() {
+	devices && groups adopt && connect && recorded "" $NAMED && inject || return 1
+	nsenter --net="/run/netns/a-$NS" $TOOL monitor >$W/events.a 2>&1 &
+	until_ok 20 grep -q monitoring $W/events.a && [ "$(ctl a opt 1 device eth0)" = ok ] || return 1
+	until_ok 20 recorded eth0 $SERVICE && until_ok 20 grep -q 'event=change .*dev=eth0 dev_role=1' $W/events.a || return 1
+	said dev=eth0 dev_role=$SERVICE && [ "$(ctl b opt 0 device)" = uplink ] || return 1
+	ip -n a-$NS link set eth0 down && ip -n a-$NS link set eth0 name svc0 && ip -n a-$NS link set svc0 up || return 1
+	until_ok 20 recorded svc0 $SERVICE && said dev=svc0 dev_role=$SERVICE || return 1
+	# What a device was that is gone, counts on the other box.
+	ip -n a-$NS link del svc0 && sleep 1 && recorded svc0 $SERVICE || return 1
+	takeover_link_local && resumed && talks b 0
+}
+
+# A device that box b lacks is said once; what else was said is taken, and another word for the device too.
+follows_not() {
+	devices && groups adopt && connect && record && inject || return 1
+	said dev=nosuch dev_role=$NAMED snd_wnd=4242 2>&1 | grep -q 'DEV_NAME: it is bound to device nosuch' || return 1
+	said dev=nosuch dev_role=$NAMED && on_b dev nosuch && on_b snd_wnd 4242 && said dev=uplink || return 1
+	[ "$(ctl b opt 0 device)" = uplink ] && said dev= && [ -z "$(ctl b opt 0 device)" ] || return 1
+	a_dies && takeover_link_local && resumed && talks b 0
+}
+
+# The longest name, and one that could be a message to a terminal; and what is too long.
+names() {
+	local name=$1
+
+	HOLD_DEV=eth0
+	devices && ip -n b-$NS link set uplink down && ip -n b-$NS link set uplink name "$name" && BDEV=$name || return 1
+	groups adopt && connect && record && in_b $TOOL group-set 1 addr 10.9.0.1 && with dev_role=0 || return 1
+	nsenter --net="/run/netns/b-$NS" $TOOL inject 1 $(cat $W/record) dev=sixteen--letters </dev/null 2>&1 |
+		grep -q 'ERANGE\|EINVAL' || return 1
+	with "dev=$name" && bound $NAMED "$name" "$name"
+}
+
+# Enslaved after GROUP_SET, so that two groups have one address in one VRF: GROUP_SET would have refused that. The one that
+# was there first has it, and it is in the kernel's log.
+enslaved_later() {
+	devices vrf && groups adopt && ip -n a-$NS link add other type dummy || return 1
+	in_a $TOOL group-set 2 dev other addr 10.9.0.1 && in_a $TOOL rule-set 2 1 lport 5000 mode adopt &&
+		in_a $TOOL role 2 active lease 3600000 >/dev/null && ip -n a-$NS link set other master red || return 1
+	dmesg | grep -q 'tcp_nsr: groups 1 and 2 .*10.9.0.1' || { dmesg | grep tcp_nsr; return 1; }
+	HOLD_DEV=red
+	connect && [ "$(field group $W/conns.a)" = 1 ]
+}
+
 # Control: in one VRF two groups may not have it.
 no_overlap() {
 	devices vrf && groups adopt || return 1
@@ -281,6 +434,17 @@ tests=(
 	"a link-local address is one of its link" other_link
 	"one address in two VRFs" overlap
 	"control: not in one VRF" no_overlap
+	"enslaved later: not in one VRF, said" enslaved_later
+	"a socket that is bound to nothing is in no VRF" unbound_is_elsewhere
+	"a group in no VRF, a socket in one" bound_is_elsewhere
+	"a connection in no VRF is not in the way" not_taken
+	"one pair of link-local addresses, two links" two_links
+	"a macvlan in a VRF" "on_macvlan red 10.9.0.1 10.9.0.1 $VRF red blue"
+	"a macvlan, link-local" "on_macvlan - $LL%eth0 $LL%mv $SERVICE mv other-mv"
+	"bound to another device later, and that renamed" follows
+	"bound to a device later that is not there" follows_not
+	"a name of 15 characters" "names fifteen-letters"
+	"a name with other bytes" "names $(printf 'e\033[2J\303\251')"
 )
 
 modprobe -q vrf

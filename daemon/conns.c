@@ -215,6 +215,12 @@ static void walk_each(const struct nlattr *conn, void *data)
 
 	if (!genl_parse_nested(conn, tb, TCP_NSR_A_CONN_MAX) || !tb[TCP_NSR_A_CONN_ID])
 		return;
+	if (genl_u8(tb[TCP_NSR_A_CONN_PHASE]) == TCP_NSR_PHASE_REFUSED) {
+		/* Under this id there may have been a protected one, whose end was not heard of. */
+		if (group_owns_conns(w->g))
+			conns_event(w->g, TCP_NSR_CMD_CONN_ADD_NTF, conn);
+		return;
+	}
 	id = genl_u64(tb[TCP_NSR_A_CONN_ID]);
 	if (w->n == w->size) {
 		uint64_t *more = realloc(w->ids, (w->size * 2 + 64) * sizeof(*more));
@@ -238,14 +244,23 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static void is_refused(const struct nlattr *conn, void *data)
+{
+	const struct nlattr *tb[TCP_NSR_A_CONN_MAX + 1];
+
+	if (genl_parse_nested(conn, tb, TCP_NSR_A_CONN_MAX))
+		*(bool *)data = genl_u8(tb[TCP_NSR_A_CONN_PHASE]) == TCP_NSR_PHASE_REFUSED;
+}
+
 static void missing(struct group *g, struct nsr_store_conn *c)
 {
 	struct attr_buf b = { 0 };
 	struct shadow *s = c->priv;
+	bool refused = false;
 	size_t nest;
 
 	/* A dump of a table that changes all the while may pass by what was there all along. */
-	if (kernel_conn_get(g->nsrd->kernel, c->id, NULL, NULL) != -ENOENT)
+	if (kernel_conn_get(g->nsrd->kernel, c->id, is_refused, &refused) != -ENOENT && !refused)
 		return;
 	if (!group_owns_conns(g)) {
 		if (s && s->injected) {

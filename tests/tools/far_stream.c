@@ -279,6 +279,25 @@ static void transmit(void)
 	sent_at = moved_at;
 }
 
+/* ms until there is something to do that no event tells of */
+static unsigned int nap(bool reading)
+{
+	unsigned int ms = 200, n;
+	uint64_t now = net_now_ms();
+
+	if (!reading) {
+		n = net_rate_wait(&recv_rate);
+		ms = n < ms ? n : ms;
+	}
+	if (ping_ms && !request_len && !awaiting)
+		return next_ping <= now ? 0 : next_ping - now < ms ? next_ping - now : ms;
+	if (!ping_ms && tx < bytes_send && !net_rate_room(&send_rate)) {
+		n = net_rate_wait(&send_rate);
+		ms = n < ms ? n : ms;
+	}
+	return ms;
+}
+
 static bool wants_write(void)
 {
 	if (ping_ms)
@@ -335,8 +354,8 @@ static void loop(void)
 			p.events |= POLLIN;
 		if (wants_write())
 			p.events |= POLLOUT;
-		/* Rates and pings are looked at every few ms; errors are reported whatever is asked for. */
-		poll(&p, 1, ping_ms || send_rate.rate || send_rate.varied || recv_rate.rate ? 5 : 200);
+		/* Errors are reported whatever is asked for. */
+		poll(&p, 1, nap(reading));
 		if (p.revents & (POLLIN | POLLERR | POLLHUP))
 			receive();
 		transmit();

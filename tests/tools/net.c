@@ -199,13 +199,20 @@ uint64_t net_rate_room(struct net_rate *r)
 		r->start += (may - r->done - burst) * 1000 / r->rate;
 		may = r->done + burst;
 	}
-	return may > r->done ? may - r->done : 0;
+	if (may <= r->done)
+		return 0;
+	/* Whoever asks often is not to send a few bytes each time. */
+	return r->varied && may - r->done < burst / 4 ? 0 : may - r->done;
 }
 
 unsigned int net_rate_wait(const struct net_rate *r)
 {
-	if (r->varied)
-		return 5;
+	uint64_t now = net_now_ms();
+
+	if (r->varied && r->idle)
+		return r->until > now ? r->until - now : 1;
+	if (r->varied)		/* a quarter of a burst */
+		return r->rate ? 25 : 1;
 	if (!r->rate)
 		return 0;
 	return r->rate >= 1000 ? 5 : 1000 / r->rate;
